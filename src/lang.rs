@@ -1,0 +1,11 @@
+//! The policy language: text to tree and back, and the diagnostics of both.
+//!
+//! Grammar: reference ch. 1.9 (policies) and ch. 4.1 (boundaries), as rules §5 decides what they leave open.
+//! Which permissions and conditions exist is not known here; that is asked of the catalogue in [`crate::compile`].
+
+pub mod ast;
+pub mod diag;
+pub mod span;
+
+/// The version of the language this build reads. It travels with the state (design §5, 9).
+pub const LANGUAGE_VERSION: u32 = 1;

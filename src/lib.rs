@@ -1,0 +1,5 @@
+//! Doorward: an authorization sidecar with a whole IAM behind it.
+
+pub mod model;
+
+pub mod lang;

@@ -1,0 +1,20 @@
+//! The nouns of Doorward and the values a decision is made of.
+//!
+//! Nothing here does I/O, reads a clock or knows a wire format. Every other floor imports this one; it imports none.
+
+pub mod account;
+pub mod attribute;
+pub mod binding;
+pub mod catalogue;
+pub mod decision;
+pub mod id;
+pub mod identity;
+pub mod level;
+pub mod limits;
+pub mod moment;
+pub mod mutation;
+pub mod object;
+pub mod policy;
+pub mod revision;
+pub mod state;
+pub mod text;

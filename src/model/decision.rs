@@ -1,0 +1,184 @@
+//! A question, and the words of its answer.
+
+use super::attribute::{Attributes, InvalidRequest};
+use super::limits;
+use super::moment::Moment;
+
+/// May this subject do this here? Made only by [`CheckRequest::new`], so it is within every limit.
+#[derive(Debug, Clone)]
+pub struct CheckRequest<'a> {
+    /// The user: an id, an e-mail, or the name of a service user.
+    pub subject: &'a str,
+    /// The environment asked for, or the account.
+    pub target: Target<'a>,
+    /// `service:resource:action`.
+    pub permission: &'a str,
+    /// What the caller knows.
+    pub attributes: Attributes<'a>,
+    /// When: the clock is passed in.
+    pub at: Moment,
+}
+
+/// The level a request asks about (rules R16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The account itself: only account bindings count.
+    Account,
+    /// An environment, by its short id.
+    Environment(&'a str),
+}
+
+/// The parts of a request as a caller spells them; an empty text is a missing one.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestParts<'a> {
+    /// Field `user`.
+    pub user: &'a str,
+    /// Field `environment`.
+    pub environment: &'a str,
+    /// Field `level`.
+    pub level: &'a str,
+    /// Field `permission`.
+    pub permission: &'a str,
+}
+
+/// The two answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// Proven allowed.
+    Allow,
+    /// Everything else.
+    Deny,
+}
+
+/// Why (rules §8). The names are part of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReasonCode {
+    /// An ALLOW matched, and no DENY did or might have.
+    AllowStatement,
+    /// A DENY matched.
+    DenyStatement,
+    /// A DENY could not be settled (D6).
+    DenyUnknown,
+    /// No ALLOW matched (D1).
+    NoMatch,
+    /// The account has no such user or service user (R13).
+    UnknownSubject,
+    /// The subject is not active (R13).
+    InactiveSubject,
+}
+
+/// A request that names something that does not exist: an error, never a decision (rules R13).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswerable {
+    /// The catalogue has no such permission.
+    #[error("`permission`: there is no permission `{0}` in the catalogue")]
+    UnknownPermission(String),
+    /// The account has no such environment.
+    #[error("`environment`: the account has no environment `{0}`")]
+    UnknownEnvironment(String),
+    /// The snapshot has no such account.
+    #[error("`account`: there is no account `{0}`")]
+    UnknownAccount(String),
+    /// Two nouns bear the name (rules §8).
+    #[error("`user`: several users or service users are called `{0}`; use the id")]
+    AmbiguousSubject(String),
+}
+
+// === impl CheckRequest ===
+
+impl<'a> CheckRequest<'a> {
+    /// A request from its parts, each checked.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] naming the first part that is missing, too long, holds a control character, or contradicts another.
+    pub fn new(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
+        let RequestParts { user, environment, level, permission } = parts;
+        require("user", user)?;
+        let target = match (environment, level) {
+            ("", "") => {
+                return Err(InvalidRequest::new(
+                    "environment",
+                    "is missing; for the account itself say `level: account`",
+                ));
+            }
+            ("", "account") => Target::Account,
+            (_, "") => {
+                require("environment", environment)?;
+                Target::Environment(environment)
+            }
+            ("", _) => {
+                return Err(InvalidRequest::new("level", "must be `account`, or left out beside an `environment`"));
+            }
+            (_, _) => return Err(InvalidRequest::new("level", "stands beside `environment`; give one of the two")),
+        };
+        require("permission", permission)?;
+        Ok(Self { subject: user, target, permission, attributes, at })
+    }
+}
+
+fn require(field: &str, value: &str) -> Result<(), InvalidRequest> {
+    if value.is_empty() {
+        return Err(InvalidRequest::new(field, "is missing"));
+    }
+    if value.len() > limits::REQUEST_NAME_BYTES {
+        let problem = format!("is {} bytes long, the limit is {}", value.len(), limits::REQUEST_NAME_BYTES);
+        return Err(InvalidRequest::new(field, problem));
+    }
+    super::text::refuse_control(value).map_err(|found| InvalidRequest::new(field, found.to_string()))
+}
+
+// === impl Decision ===
+
+impl Decision {
+    /// `ALLOW` or `DENY`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "ALLOW",
+            Self::Deny => "DENY",
+        }
+    }
+}
+
+// === impl ReasonCode ===
+
+impl ReasonCode {
+    /// The name of the contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AllowStatement => "allow_statement",
+            Self::DenyStatement => "deny_statement",
+            Self::DenyUnknown => "deny_unknown",
+            Self::NoMatch => "no_match",
+            Self::UnknownSubject => "unknown_subject",
+            Self::InactiveSubject => "inactive_subject",
+        }
+    }
+}
+
+// === impl Unanswerable ===
+
+impl Unanswerable {
+    /// The code of the contract (rules §8).
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownPermission(_) => "unknown_permission",
+            Self::UnknownEnvironment(_) => "unknown_environment",
+            Self::UnknownAccount(_) => "unknown_account",
+            Self::AmbiguousSubject(_) => "bad_request",
+        }
+    }
+
+    /// The field of the request that is wrong.
+    #[must_use]
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::UnknownPermission(_) => "permission",
+            Self::UnknownEnvironment(_) => "environment",
+            Self::UnknownAccount(_) => "account",
+            Self::AmbiguousSubject(_) => "user",
+        }
+    }
+}

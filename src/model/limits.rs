@@ -1,0 +1,66 @@
+//! Every named limit of the language, of a request and of an administrative object, with its default.
+//!
+//! Sources: rules §7, reference ch. 15 row 24, ch. 5 and ch. 8.3. A value at the limit is accepted, one past it refused.
+
+/// Bytes of a policy text.
+pub const POLICY_TEXT_BYTES: usize = 64 * 1024;
+/// Bytes of a boundary text.
+pub const BOUNDARY_TEXT_BYTES: usize = 16 * 1024;
+/// Statements of a policy.
+pub const POLICY_STATEMENTS: usize = 100;
+/// Permissions of one statement.
+pub const STATEMENT_PERMISSIONS: usize = 100;
+/// Conditions of one statement.
+pub const STATEMENT_CONDITIONS: usize = 100;
+/// Conditions of one boundary.
+pub const BOUNDARY_CONDITIONS: usize = 10;
+/// Values of one `IN`, `NOT IN` or `MATCH` list.
+pub const LIST_VALUES: usize = 500;
+/// Bytes of one value in a text, after unescaping, placeholders not counted.
+pub const VALUE_BYTES: usize = 1_024;
+/// Bytes of a value once its parameters are filled in.
+pub const FILLED_VALUE_BYTES: usize = 4_096;
+/// Bytes of a placeholder's name, and so of a parameter's.
+pub const PARAMETER_NAME_BYTES: usize = 128;
+/// Parameters of one binding.
+pub const BINDING_PARAMETERS: usize = 64;
+/// Bytes of a parameter's value.
+pub const PARAMETER_VALUE_BYTES: usize = 1_024;
+/// Boundaries of one binding.
+pub const BINDING_BOUNDARIES: usize = 20;
+/// Metadata entries of one binding.
+pub const BINDING_METADATA: usize = 64;
+/// Diagnostics reported for one text; past it one more says how many were left out.
+pub const DIAGNOSTICS: usize = 1_000;
+
+/// Attributes of a request, those that the permission ignores included.
+pub const REQUEST_ATTRIBUTES: usize = 256;
+/// Values of one attribute of a request.
+pub const ATTRIBUTE_VALUES: usize = 500;
+/// Bytes of one attribute value of a request.
+pub const ATTRIBUTE_VALUE_BYTES: usize = 4_096;
+/// Bytes of an attribute's name.
+pub const ATTRIBUTE_NAME_BYTES: usize = 1_024;
+/// Names a request declares absent.
+pub const REQUEST_ABSENT: usize = 1_024;
+/// Bytes of a subject, a permission or an environment in a request.
+pub const REQUEST_NAME_BYTES: usize = 1_024;
+
+/// Characters of a name (group, policy, boundary, environment, account, user).
+pub const NAME_CHARACTERS: usize = 255;
+/// Bytes of an e-mail address.
+pub const EMAIL_BYTES: usize = 320;
+/// Characters of a description.
+pub const DESCRIPTION_CHARACTERS: usize = 1_024;
+/// Tags of a policy.
+pub const POLICY_TAGS: usize = 100;
+/// Groups of one user (reference ch. 8.3).
+pub const USER_GROUPS: usize = 8_000;
+/// Federated attribute values of one group.
+pub const FEDERATED_VALUES: usize = 100;
+/// Bytes of a request id of an administrative call.
+pub const REQUEST_ID_BYTES: usize = 128;
+/// Conditions of one catalogue entry.
+pub const CATALOGUE_CONDITIONS: usize = 100;
+/// Bytes of a permission's or a condition's name.
+pub const CATALOGUE_NAME_BYTES: usize = 256;

@@ -1,0 +1,90 @@
+//! An instant as conditions compare it: exact, without a calendar's range limits.
+
+use std::fmt;
+
+/// Nanoseconds of a second.
+pub const SECOND: i128 = 1_000_000_000;
+/// Nanoseconds of a day.
+pub const DAY: i128 = 86_400 * SECOND;
+
+/// An instant, in nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(i128);
+
+/// An offset from UTC in seconds, east positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Offset(i32);
+
+// === impl Moment ===
+
+impl Moment {
+    /// The instant this many nanoseconds after the epoch.
+    #[must_use]
+    pub const fn from_nanoseconds(nanoseconds: i128) -> Self {
+        Self(nanoseconds)
+    }
+
+    /// Nanoseconds since the epoch.
+    #[must_use]
+    pub const fn nanoseconds(self) -> i128 {
+        self.0
+    }
+
+    /// The number of the local day in `offset`, day 0 being 1970-01-01.
+    #[must_use]
+    pub const fn day(self, offset: Offset) -> i64 {
+        // A day number of an instant that a text can spell fits in an i64 with room to spare.
+        (self.local(offset).div_euclid(DAY)) as i64
+    }
+
+    /// Nanoseconds since local midnight in `offset`.
+    #[must_use]
+    pub const fn time_of_day(self, offset: Offset) -> i64 {
+        self.local(offset).rem_euclid(DAY) as i64
+    }
+
+    /// The day of the week in UTC, Monday being 0 (rules R18).
+    #[must_use]
+    pub const fn week_day(self) -> u8 {
+        // 1970-01-01 was a Thursday.
+        (self.day(Offset::UTC) + 3).rem_euclid(7) as u8
+    }
+
+    const fn local(self, offset: Offset) -> i128 {
+        self.0 + offset.0 as i128 * SECOND
+    }
+}
+
+impl From<jiff::Timestamp> for Moment {
+    fn from(at: jiff::Timestamp) -> Self {
+        Self(at.as_nanosecond())
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_nanosecond(self.0) {
+            Ok(at) => at.fmt(f),
+            Err(_) => write!(f, "{} ns", self.0),
+        }
+    }
+}
+
+// === impl Offset ===
+
+impl Offset {
+    /// `Z`.
+    pub const UTC: Self = Self(0);
+
+    /// An offset of this many seconds east of UTC.
+    #[must_use]
+    pub const fn from_seconds(seconds: i32) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds east of UTC.
+    #[must_use]
+    pub const fn seconds(self) -> i32 {
+        self.0
+    }
+}

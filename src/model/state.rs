@@ -1,0 +1,332 @@
+//! The state: every object at one revision, with the indexes that uniqueness needs.
+//!
+//! The maps are persistent: a clone shares everything, so that readers keep a consistent view while a writer goes on.
+
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap, OrdSet};
+
+use super::account::{Account, Environment, Global};
+use super::binding::{Binding, BindingKey};
+use super::catalogue::{CatalogueEntry, PermissionName};
+use super::id::{AccountId, BoundaryId, EnvironmentId, GroupId, PolicyId, UserId};
+use super::identity::{Group, User};
+use super::level::Level;
+use super::object::{Change, Object, ObjectKey, Record};
+use super::policy::{Boundary, Policy};
+use super::revision::Revision;
+use super::text::{Email, Name};
+
+/// A shared record.
+pub type Shared<T> = Arc<Record<T>>;
+
+/// Everything at one revision.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The commit this is the state after.
+    pub revision: Revision,
+    /// The global level; `None` only in a store that has not been initialised.
+    pub global: Option<Shared<Global>>,
+    /// Every account.
+    pub accounts: OrdMap<AccountId, Arc<AccountState>>,
+}
+
+/// Everything that one account owns.
+#[derive(Debug, Clone)]
+pub struct AccountState {
+    /// The account itself.
+    pub account: Shared<Account>,
+    /// By id.
+    pub environments: OrdMap<EnvironmentId, Shared<Environment>>,
+    /// By id.
+    pub users: OrdMap<UserId, Shared<User>>,
+    /// By id.
+    pub groups: OrdMap<GroupId, Shared<Group>>,
+    /// By id.
+    pub policies: OrdMap<PolicyId, Shared<Policy>>,
+    /// By id.
+    pub boundaries: OrdMap<BoundaryId, Shared<Boundary>>,
+    /// By content.
+    pub bindings: OrdMap<BindingKey, Shared<Binding>>,
+    /// By permission.
+    pub catalogue: OrdMap<PermissionName, Shared<CatalogueEntry>>,
+    emails: HashMap<Email, UserId>,
+    service_names: OrdSet<(Name, UserId)>,
+    group_names: HashMap<Name, GroupId>,
+    policy_names: HashMap<(Level, Name), PolicyId>,
+    boundary_names: HashMap<Name, BoundaryId>,
+}
+
+/// A change that does not fit the state it was to be applied to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeRejected {
+    /// Its account is not there.
+    #[error("{key} belongs to account `{account}`, which is not there")]
+    NoAccount {
+        /// The object.
+        key: Box<ObjectKey>,
+        /// The account.
+        account: AccountId,
+    },
+    /// The global level cannot be taken away.
+    #[error("the global level cannot be deleted")]
+    GlobalDeleted,
+}
+
+// === impl State ===
+
+impl State {
+    /// The account of this id.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&AccountState> {
+        self.accounts.get(&id).map(Arc::as_ref)
+    }
+
+    /// Applies the changes of one commit.
+    ///
+    /// # Errors
+    /// [`ChangeRejected`]; the state is then to be thrown away.
+    pub fn apply<'a>(
+        &mut self,
+        revision: Revision,
+        changes: impl IntoIterator<Item = &'a Change>,
+    ) -> Result<(), ChangeRejected> {
+        for change in changes {
+            match change {
+                Change::Put(record) => self.put(record)?,
+                Change::Delete(key) => self.delete(key)?,
+            }
+        }
+        self.revision = revision;
+        Ok(())
+    }
+
+    /// Every object as records, parents before what they own: the order in which they can be applied.
+    pub fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
+        let global = self.global.iter().map(|record| record.as_ref().clone().map(Object::Global));
+        global.chain(self.accounts.values().flat_map(|account| account.records()))
+    }
+
+    /// The record of one object.
+    #[must_use]
+    pub fn record(&self, key: &ObjectKey) -> Option<Record<Object>> {
+        match key {
+            ObjectKey::Global => self.global.as_ref().map(|record| record.as_ref().clone().map(Object::Global)),
+            _ => self.account(key.account()?)?.record(key),
+        }
+    }
+
+    fn put(&mut self, record: &Record<Object>) -> Result<(), ChangeRejected> {
+        match &record.value {
+            Object::Global(global) => self.global = Some(share(record, global)),
+            Object::Account(account) => match self.accounts.get_mut(&account.id) {
+                Some(known) => Arc::make_mut(known).account = share(record, account),
+                None => {
+                    self.accounts.insert(account.id, Arc::new(AccountState::new(share(record, account))));
+                }
+            },
+            owned => self.owner(&owned.key())?.put(record),
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &ObjectKey) -> Result<(), ChangeRejected> {
+        match key {
+            ObjectKey::Global => return Err(ChangeRejected::GlobalDeleted),
+            ObjectKey::Account(id) => {
+                self.accounts.remove(id);
+            }
+            owned => self.owner(owned)?.delete(owned),
+        }
+        Ok(())
+    }
+
+    fn owner(&mut self, key: &ObjectKey) -> Result<&mut AccountState, ChangeRejected> {
+        let account = key.account().ok_or(ChangeRejected::GlobalDeleted)?;
+        let state = self.accounts.get_mut(&account);
+        state.map(Arc::make_mut).ok_or_else(|| ChangeRejected::NoAccount { key: Box::new(key.clone()), account })
+    }
+}
+
+// === impl AccountState ===
+
+impl AccountState {
+    fn new(account: Shared<Account>) -> Self {
+        Self {
+            account,
+            environments: OrdMap::new(),
+            users: OrdMap::new(),
+            groups: OrdMap::new(),
+            policies: OrdMap::new(),
+            boundaries: OrdMap::new(),
+            bindings: OrdMap::new(),
+            catalogue: OrdMap::new(),
+            emails: HashMap::new(),
+            service_names: OrdSet::new(),
+            group_names: HashMap::new(),
+            policy_names: HashMap::new(),
+            boundary_names: HashMap::new(),
+        }
+    }
+
+    /// The user or service user of this e-mail.
+    #[must_use]
+    pub fn user_by_email(&self, email: &str) -> Option<&Shared<User>> {
+        self.emails.get(email).and_then(|id| self.users.get(id))
+    }
+
+    /// The service users of this name.
+    pub fn service_users_by_name<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Shared<User>> + 'a {
+        let from = (name.clone(), UserId::from_bytes([0; 16]));
+        let named = self.service_names.range(from..).take_while(move |(other, _)| other == name);
+        named.filter_map(|(_, id)| self.users.get(id))
+    }
+
+    /// The group of this name.
+    #[must_use]
+    pub fn group_by_name(&self, name: &str) -> Option<&Shared<Group>> {
+        self.group_names.get(name).and_then(|id| self.groups.get(id))
+    }
+
+    /// The policy of this name at this level.
+    #[must_use]
+    pub fn policy_by_name(&self, level: &Level, name: &Name) -> Option<&Shared<Policy>> {
+        self.policy_names.get(&(level.clone(), name.clone())).and_then(|id| self.policies.get(id))
+    }
+
+    /// The boundary of this name.
+    #[must_use]
+    pub fn boundary_by_name(&self, name: &str) -> Option<&Shared<Boundary>> {
+        self.boundary_names.get(name).and_then(|id| self.boundaries.get(id))
+    }
+
+    /// The group that holds everybody.
+    #[must_use]
+    pub fn all_users(&self) -> Option<&Shared<Group>> {
+        self.groups.values().find(|group| group.value.owner == super::identity::GroupOwner::AllUsers)
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
+        let id = self.account.value.id;
+        let account = std::iter::once(self.account.as_ref().clone().map(Object::Account));
+        account
+            .chain(self.environments.values().map(move |r| owned(r, id, Object::Environment)))
+            .chain(self.catalogue.values().map(move |r| owned(r, id, Object::CatalogueEntry)))
+            .chain(self.groups.values().map(move |r| owned(r, id, Object::Group)))
+            .chain(self.users.values().map(move |r| owned(r, id, Object::User)))
+            .chain(self.policies.values().map(move |r| owned(r, id, Object::Policy)))
+            .chain(self.boundaries.values().map(move |r| owned(r, id, Object::Boundary)))
+            .chain(self.bindings.values().map(move |r| owned(r, id, Object::Binding)))
+    }
+
+    fn record(&self, key: &ObjectKey) -> Option<Record<Object>> {
+        let account = self.account.value.id;
+        match key {
+            ObjectKey::Global => None,
+            ObjectKey::Account(_) => Some(self.account.as_ref().clone().map(Object::Account)),
+            ObjectKey::Environment(_, id) => self.environments.get(id).map(|r| owned(r, account, Object::Environment)),
+            ObjectKey::User(_, id) => self.users.get(id).map(|r| owned(r, account, Object::User)),
+            ObjectKey::Group(_, id) => self.groups.get(id).map(|r| owned(r, account, Object::Group)),
+            ObjectKey::Policy(_, id) => self.policies.get(id).map(|r| owned(r, account, Object::Policy)),
+            ObjectKey::Boundary(_, id) => self.boundaries.get(id).map(|r| owned(r, account, Object::Boundary)),
+            ObjectKey::Binding(_, key) => self.bindings.get(key).map(|r| owned(r, account, Object::Binding)),
+            ObjectKey::CatalogueEntry(_, id) => {
+                self.catalogue.get(id).map(|r| owned(r, account, Object::CatalogueEntry))
+            }
+        }
+    }
+
+    fn put(&mut self, record: &Record<Object>) {
+        // INVARIANT: an old value's index entries go before the new value's come.
+        self.delete(&record.value.key());
+        match &record.value {
+            Object::Global(_) | Object::Account(_) => {}
+            Object::Environment(_, it) => {
+                self.environments.insert(it.id.clone(), share(record, it));
+            }
+            Object::User(_, it) => {
+                self.emails.insert(it.email.clone(), it.id);
+                if let (true, Some(name)) = (it.is_service(), &it.name) {
+                    self.service_names.insert((name.clone(), it.id));
+                }
+                self.users.insert(it.id, share(record, it));
+            }
+            Object::Group(_, it) => {
+                self.group_names.insert(it.name.clone(), it.id);
+                self.groups.insert(it.id, share(record, it));
+            }
+            Object::Policy(_, it) => {
+                self.policy_names.insert((it.level.clone(), it.name.clone()), it.id);
+                self.policies.insert(it.id, share(record, it));
+            }
+            Object::Boundary(_, it) => {
+                self.boundary_names.insert(it.name.clone(), it.id);
+                self.boundaries.insert(it.id, share(record, it));
+            }
+            Object::Binding(_, it) => {
+                self.bindings.insert(it.key(), share(record, it));
+            }
+            Object::CatalogueEntry(_, it) => {
+                self.catalogue.insert(it.permission.clone(), share(record, it));
+            }
+        }
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        match key {
+            ObjectKey::Global | ObjectKey::Account(_) => {}
+            ObjectKey::Environment(_, id) => {
+                self.environments.remove(id);
+            }
+            ObjectKey::User(_, id) => {
+                if let Some(old) = self.users.remove(id) {
+                    forget(&mut self.emails, &old.value.email, id);
+                    if let Some(name) = &old.value.name {
+                        self.service_names.remove(&(name.clone(), *id));
+                    }
+                }
+            }
+            ObjectKey::Group(_, id) => {
+                if let Some(old) = self.groups.remove(id) {
+                    forget(&mut self.group_names, &old.value.name, id);
+                }
+            }
+            ObjectKey::Policy(_, id) => {
+                if let Some(old) = self.policies.remove(id) {
+                    forget(&mut self.policy_names, &(old.value.level.clone(), old.value.name.clone()), id);
+                }
+            }
+            ObjectKey::Boundary(_, id) => {
+                if let Some(old) = self.boundaries.remove(id) {
+                    self.boundary_names.remove(&old.value.name);
+                }
+            }
+            ObjectKey::Binding(_, key) => {
+                self.bindings.remove(key);
+            }
+            ObjectKey::CatalogueEntry(_, id) => {
+                self.catalogue.remove(id);
+            }
+        }
+    }
+}
+
+fn share<T: Clone>(record: &Record<Object>, value: &T) -> Shared<T> {
+    Arc::new(Record {
+        created: record.created,
+        updated: record.updated,
+        revision: record.revision,
+        value: value.clone(),
+    })
+}
+
+fn owned<T: Clone>(record: &Shared<T>, account: AccountId, form: fn(AccountId, T) -> Object) -> Record<Object> {
+    record.as_ref().clone().map(|value| form(account, value))
+}
+
+/// Takes an index entry away, unless another object has taken the name within the same commit.
+fn forget<K: Clone + Eq + std::hash::Hash, I: Clone + PartialEq>(index: &mut HashMap<K, I>, name: &K, id: &I) {
+    if index.get(name) == Some(id) {
+        index.remove(name);
+    }
+}
