@@ -5,7 +5,13 @@
 
 pub mod ast;
 pub mod diag;
+mod lexer;
+pub mod literal;
+pub(crate) mod parser;
+mod print;
 pub mod span;
+
+pub use parser::{Fragment, Parsed, parse_boundary, parse_policy};
 
 /// The version of the language this build reads. It travels with the state (design §5, 9).
 pub const LANGUAGE_VERSION: u32 = 1;

@@ -3,3 +3,7 @@
 pub mod model;
 
 pub mod lang;
+
+pub mod compile;
+
+pub mod cli;

@@ -6,6 +6,7 @@ pub mod account;
 pub mod attribute;
 pub mod binding;
 pub mod catalogue;
+pub mod credential;
 pub mod decision;
 pub mod id;
 pub mod identity;

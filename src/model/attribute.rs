@@ -2,6 +2,7 @@
 
 use super::catalogue::GLOBAL_PREFIX;
 use super::limits;
+use super::text::refuse_control;
 
 /// What a request says about one name (rules R2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +141,9 @@ fn check_name(field: &str, name: &str) -> Result<(), InvalidRequest> {
     if name.len() > limits::ATTRIBUTE_NAME_BYTES {
         let problem = format!("holds a name of {} bytes, the limit is {}", name.len(), limits::ATTRIBUTE_NAME_BYTES);
         return Err(InvalidRequest::new(field, problem));
+    }
+    if let Err(found) = refuse_control(name) {
+        return Err(InvalidRequest::new(field, format!("holds a name that cannot be one: it {found}")));
     }
     if name.starts_with(GLOBAL_PREFIX) {
         let problem = "is computed by Doorward and cannot be told in a request";

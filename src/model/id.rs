@@ -1,5 +1,6 @@
 //! Identifiers: one type for each noun, so that no two can be mixed up.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,7 +11,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// Not a UUID of version 4 in its hyphenated form.
-    #[error("must be a UUID of version 4, such as `7f1c2c1e-3a52-4b7c-9a51-0d2f6f3b8e44`")]
+    #[error("must be a UUID of version 4 in lower case, such as `7f1c2c1e-3a52-4b7c-9a51-0d2f6f3b8e44`")]
     NotUuidV4,
     /// Not an environment id.
     #[error("must be 1 to 64 of the characters a-z, 0-9 and `-`")]
@@ -18,8 +19,10 @@ pub enum InvalidId {
 }
 
 /// Reads a hyphenated UUID of version 4 (design §2: the vendor's clients check the version).
+///
+/// Upper case is refused rather than folded, so that an id has one spelling (D11).
 fn parse_uuid_v4(text: &str) -> Result<Uuid, InvalidId> {
-    if text.len() != 36 {
+    if text.len() != 36 || text.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err(InvalidId::NotUuidV4);
     }
     let id = Uuid::try_parse(text).map_err(|_| InvalidId::NotUuidV4)?;
@@ -41,6 +44,11 @@ macro_rules! uuid_id {
             #[must_use]
             pub fn random() -> Self {
                 Self(Uuid::new_v4())
+            }
+
+            /// The id as text, without allocating.
+            pub fn encode(self, buffer: &mut [u8; 36]) -> &str {
+                self.0.as_hyphenated().encode_lower(buffer)
             }
 
             /// An id made of 16 bytes, with the bits of version 4 set.
@@ -133,6 +141,12 @@ impl TryFrom<String> for EnvironmentId {
 impl From<EnvironmentId> for String {
     fn from(id: EnvironmentId) -> Self {
         id.0.into()
+    }
+}
+
+impl Borrow<str> for EnvironmentId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -20,7 +20,7 @@ pub struct User {
     pub kind: UserKind,
     /// Only an active user may do anything (R13).
     pub state: UserState,
-    /// Memberships, ALL_USERS not among them: everybody is its member.
+    /// Memberships, `ALL_USERS` not among them: everybody is its member.
     pub groups: BTreeSet<GroupId>,
 }
 

@@ -42,7 +42,7 @@ pub const ATTRIBUTE_VALUE_BYTES: usize = 4_096;
 /// Bytes of an attribute's name.
 pub const ATTRIBUTE_NAME_BYTES: usize = 1_024;
 /// Names a request declares absent.
-pub const REQUEST_ABSENT: usize = 1_024;
+pub const REQUEST_ABSENT: usize = 10_000;
 /// Bytes of a subject, a permission or an environment in a request.
 pub const REQUEST_NAME_BYTES: usize = 1_024;
 

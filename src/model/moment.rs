@@ -30,6 +30,13 @@ impl Moment {
         self.0
     }
 
+    /// Seconds since the epoch, for people and gauges.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a gauge needs no nanoseconds")]
+    pub const fn unix_seconds(self) -> f64 {
+        self.0 as f64 / SECOND as f64
+    }
+
     /// The number of the local day in `offset`, day 0 being 1970-01-01.
     #[must_use]
     pub const fn day(self, offset: Offset) -> i64 {

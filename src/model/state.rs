@@ -298,7 +298,7 @@ impl AccountState {
             }
             ObjectKey::Boundary(_, id) => {
                 if let Some(old) = self.boundaries.remove(id) {
-                    self.boundary_names.remove(&old.value.name);
+                    forget(&mut self.boundary_names, &old.value.name, id);
                 }
             }
             ObjectKey::Binding(_, key) => {

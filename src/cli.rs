@@ -1,0 +1,3 @@
+//! The commands of `doorward`.
+
+pub mod lint;
