@@ -6,4 +6,6 @@ pub mod lang;
 
 pub mod compile;
 
+pub mod store;
+
 pub mod cli;

@@ -1,0 +1,123 @@
+//! The file of a store: how it is made, what is refused instead of opened.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use redb::backends::FileBackend;
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, StorageError};
+
+use crate::model::revision::StoreId;
+
+use super::super::api::StoreError;
+use super::{Medium, tables};
+
+/// The name of the file in the data folder.
+pub const FILE_NAME: &str = "doorward.redb";
+
+/// A file that holds a store.
+#[derive(Debug)]
+pub(super) struct StoreFile {
+    path: PathBuf,
+    place: String,
+}
+
+// === impl StoreFile ===
+
+impl StoreFile {
+    /// The file in `folder`; both are made where they are missing.
+    pub(super) fn in_folder(folder: &Path) -> Result<Self, StoreError> {
+        make_folder(folder).map_err(|source| access(folder, source))?;
+        let path = folder.join(FILE_NAME);
+        let file = Self { place: path.display().to_string(), path };
+        match file.path.try_exists() {
+            Err(source) => Err(access(&file.path, source)),
+            Ok(true) => file.inspect().map(|()| file),
+            Ok(false) => file.create(folder).map(|()| file),
+        }
+    }
+
+    /// Refuses what is no store of this version without writing a byte of it.
+    fn inspect(&self) -> Result<(), StoreError> {
+        let database = match ReadOnlyDatabase::open(&self.path) {
+            Ok(database) => database,
+            // Left by a process that was killed: only a writer can repair it, and the format is checked after that.
+            Err(DatabaseError::RepairAborted) => return Ok(()),
+            Err(error) => return Err(self.refusal(error)),
+        };
+        let transaction = database.begin_read().map_err(|error| tables::RowError::from(error).at(&self.place))?;
+        tables::check_format(&transaction).map_err(|error| error.at(&self.place))
+    }
+
+    /// Makes the store under another name first: a file of this name is whole, whenever the power goes.
+    fn create(&self, folder: &Path) -> Result<(), StoreError> {
+        let denied = |source| access(folder, source);
+        let draft = tempfile::Builder::new().prefix(".doorward-").tempfile_in(folder).map_err(denied)?;
+        let backend = draft.reopen().map(FileBackend::new).map_err(denied)?;
+        let database = backend.and_then(|backend| Database::builder().create_with_backend(backend));
+        let database = database.map_err(|error| self.refusal(error))?;
+        tables::initialise(&database, StoreId::random()).map_err(|error| error.at(&self.place))?;
+        drop(database);
+        draft.as_file().sync_all().map_err(denied)?;
+        match draft.persist_noclobber(&self.path) {
+            // Another process was faster: its store is as good.
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(denied(error.error)),
+            Ok(_) => sync_names(folder).map_err(denied),
+        }
+    }
+
+    fn refusal(&self, error: DatabaseError) -> StoreError {
+        let place = self.place.clone();
+        match error {
+            DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::Locked { place },
+            DatabaseError::UpgradeRequired(version) => {
+                StoreError::Foreign { place, found: format!("it is a database file of the old version {version}") }
+            }
+            DatabaseError::Storage(StorageError::Io(error)) => match error.kind() {
+                ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                    StoreError::Foreign { place, found: "it is no database file, or only the beginning of one".into() }
+                }
+                _ => StoreError::Access { place, source: error },
+            },
+            other => StoreError::Damaged { place, row: "its structure".to_owned(), source: other.into() },
+        }
+    }
+}
+
+impl Medium for StoreFile {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn open(&self) -> Result<Database, StoreError> {
+        Database::open(&self.path).map_err(|error| self.refusal(error))
+    }
+}
+
+fn access(place: &Path, source: io::Error) -> StoreError {
+    StoreError::Access { place: place.display().to_string(), source }
+}
+
+/// Makes the folder, and those above it, for this user alone.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Makes the name of a new file durable, and as far as this process may the names of the folders it is in.
+fn sync_names(folder: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    let folder = folder.canonicalize()?;
+    File::open(&folder)?.sync_all()?;
+    for above in folder.ancestors().skip(1) {
+        // A folder that was there before may be closed to this process: its name is durable already.
+        let _ = File::open(above).and_then(|it| it.sync_all());
+    }
+    Ok(())
+}
