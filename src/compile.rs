@@ -1,6 +1,9 @@
 //! The meaning of texts: validation against a catalogue, and programs the engine runs.
 
+pub mod account;
 pub mod check;
+pub mod lower;
+pub mod program;
 
 use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;

@@ -6,6 +6,10 @@ pub mod lang;
 
 pub mod compile;
 
+pub mod eval;
+
+pub mod snapshot;
+
 pub mod store;
 
 pub mod cli;

@@ -1,0 +1,141 @@
+//! State to snapshot, off the request path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::compile::account::{CompileRejected, compile};
+use crate::compile::program::AccountProgram;
+use crate::eval::{Outcome, evaluate};
+use crate::lang::LANGUAGE_VERSION;
+use crate::model::account::Global;
+use crate::model::catalogue::Catalogue;
+use crate::model::decision::{CheckRequest, Unanswerable};
+use crate::model::id::{AccountId, PolicyId};
+use crate::model::revision::{Revision, RevisionToken, StoreId};
+use crate::model::state::{AccountState, Shared, State};
+
+/// Everything a decision needs, at one revision. Immutable.
+#[derive(Debug)]
+pub struct Snapshot {
+    token: RevisionToken,
+    accounts: HashMap<AccountId, CompiledAccount>,
+    global: Shared<Global>,
+    shipped: Arc<Catalogue>,
+}
+
+/// An account's program with the state it was made of.
+#[derive(Debug, Clone)]
+struct CompiledAccount {
+    source: Arc<AccountState>,
+    program: Arc<AccountProgram>,
+}
+
+/// A state that no snapshot can be made of. The last good one stays in use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuildRejected {
+    /// The global level has not come.
+    #[error("the state has no global level, so no permission is known")]
+    NoGlobal,
+    /// Written for a later language.
+    #[error(
+        "the state is written in language version {found}, this build reads version {LANGUAGE_VERSION}; upgrade it"
+    )]
+    LanguageVersion {
+        /// The version of the state.
+        found: u32,
+    },
+    /// An account does not compile.
+    #[error(transparent)]
+    Account(#[from] CompileRejected),
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    /// Builds the snapshot of `state`. Accounts that are the same as in `previous` are shared with it.
+    ///
+    /// # Errors
+    /// [`BuildRejected`]; nothing is published then.
+    pub fn build(store: StoreId, state: &State, previous: Option<&Self>) -> Result<Self, BuildRejected> {
+        let global = state.global.as_ref().ok_or(BuildRejected::NoGlobal)?;
+        if global.value.language_version != LANGUAGE_VERSION {
+            return Err(BuildRejected::LanguageVersion { found: global.value.language_version });
+        }
+        let same_global = previous.filter(|previous| previous.global.value == global.value);
+        let shipped = match same_global {
+            Some(previous) => Arc::clone(&previous.shipped),
+            None => Arc::new(Catalogue::from_entries(&global.value.catalogue)),
+        };
+        let mut accounts = HashMap::with_capacity(state.accounts.len());
+        for (id, source) in &state.accounts {
+            let known = same_global.and_then(|previous| previous.accounts.get(id));
+            accounts.insert(*id, compile_account(source, &shipped, known)?);
+        }
+        let token = RevisionToken { store, revision: state.revision };
+        Ok(Self { token, accounts, global: Arc::clone(global), shipped })
+    }
+
+    /// The revision, with its store.
+    #[must_use]
+    pub const fn token(&self) -> RevisionToken {
+        self.token
+    }
+
+    /// The revision.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        self.token.revision
+    }
+
+    /// The only account, where there is exactly one.
+    #[must_use]
+    pub fn sole_account(&self) -> Option<AccountId> {
+        let mut ids = self.accounts.keys();
+        ids.next().copied().filter(|_| ids.next().is_none())
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn account_count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// The program of an account.
+    #[must_use]
+    pub fn account(&self, id: AccountId) -> Option<&AccountProgram> {
+        self.accounts.get(&id).map(|account| account.program.as_ref())
+    }
+
+    /// Bound statements with a permission or condition that the catalogue does not know (rules R30), in order.
+    pub fn retired(&self) -> impl Iterator<Item = (AccountId, PolicyId, u16)> + '_ {
+        let mut accounts: Vec<_> = self.accounts.iter().collect();
+        accounts.sort_unstable_by_key(|(id, _)| **id);
+        let of_account = |(id, account): (&AccountId, &'_ CompiledAccount)| {
+            let retired: Vec<_> =
+                account.program.retired().map(|(policy, statement)| (*id, policy, statement)).collect();
+            retired
+        };
+        accounts.into_iter().flat_map(of_account)
+    }
+
+    /// Decides a request in an account.
+    ///
+    /// # Errors
+    /// [`Unanswerable`] where the request names something that does not exist.
+    pub fn decide(&self, account: AccountId, request: &CheckRequest<'_>) -> Result<Outcome<'_>, Unanswerable> {
+        let program = self.account(account).ok_or_else(|| Unanswerable::UnknownAccount(account.to_string()))?;
+        evaluate(program, request)
+    }
+}
+
+fn compile_account(
+    source: &Arc<AccountState>,
+    shipped: &Arc<Catalogue>,
+    known: Option<&CompiledAccount>,
+) -> Result<CompiledAccount, BuildRejected> {
+    if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.source, source)) {
+        return Ok(known.clone());
+    }
+    let program = compile(source, shipped, known.map(|known| known.program.as_ref()))?;
+    Ok(CompiledAccount { source: Arc::clone(source), program: Arc::new(program) })
+}

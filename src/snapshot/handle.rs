@@ -1,0 +1,76 @@
+//! The handle: any number of readers without a lock, publishers that can only go forward.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+
+use super::build::Snapshot;
+use crate::model::moment::Moment;
+
+/// A cheap clone of the place where the current snapshot is.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotHandle {
+    current: Arc<ArcSwapOption<Published>>,
+}
+
+/// A snapshot and when it was last known to be the newest.
+#[derive(Debug)]
+pub struct Published {
+    /// The snapshot.
+    pub snapshot: Arc<Snapshot>,
+    confirmed: Moment,
+}
+
+/// There is no snapshot yet: nothing can be decided, so nothing is allowed (D13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no snapshot has been loaded yet; the sidecar is waiting for its control plane")]
+pub struct NotReady;
+
+// === impl SnapshotHandle ===
+
+impl SnapshotHandle {
+    /// The current snapshot. Ask once for each request and answer it whole from what you got.
+    ///
+    /// # Errors
+    /// [`NotReady`] before the first snapshot is published.
+    pub fn current(&self) -> Result<Arc<Published>, NotReady> {
+        self.current.load_full().ok_or(NotReady)
+    }
+
+    /// Publishes `next`, known to be the newest at `now`, unless readers already see a later revision of the same store.
+    ///
+    /// Returns whether it was published.
+    // INVARIANT: within one `StoreId` the published revision never decreases.
+    pub fn publish(&self, next: Arc<Snapshot>, now: Moment) -> bool {
+        let next = Arc::new(Published { snapshot: next, confirmed: now });
+        let before = self.current.rcu(|seen| match seen {
+            Some(seen) if is_later(seen, &next) => Some(Arc::clone(seen)),
+            _ => Some(Arc::clone(&next)),
+        });
+        before.is_none_or(|seen| !is_later(&seen, &next))
+    }
+
+    /// Notes that the current snapshot was the newest at `now`: the control plane said so.
+    pub fn confirm(&self, now: Moment) {
+        self.current.rcu(|seen| {
+            seen.as_ref().map(|seen| Arc::new(Published { snapshot: Arc::clone(&seen.snapshot), confirmed: now }))
+        });
+    }
+}
+
+fn is_later(seen: &Published, next: &Published) -> bool {
+    let (seen, next) = (seen.snapshot.token(), next.snapshot.token());
+    seen.store == next.store && seen.revision > next.revision
+}
+
+// === impl Published ===
+
+impl Published {
+    /// How long ago the snapshot was last known to be the newest; zero if the clock went back.
+    #[must_use]
+    pub fn age(&self, now: Moment) -> Duration {
+        let nanoseconds = now.nanoseconds() - self.confirmed.nanoseconds();
+        u64::try_from(nanoseconds).map_or(Duration::ZERO, Duration::from_nanos)
+    }
+}
