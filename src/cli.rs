@@ -1,3 +1,4 @@
 //! The commands of `doorward`.
 
+pub mod eval;
 pub mod lint;

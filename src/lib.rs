@@ -12,4 +12,8 @@ pub mod snapshot;
 
 pub mod store;
 
+pub mod iam;
+
+pub mod statefile;
+
 pub mod cli;

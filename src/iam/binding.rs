@@ -1,0 +1,233 @@
+//! Bindings: a policy given to a group at a level. Identity is content, so an update is a delete and a put.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::{self, Violations};
+use super::{Plan, Rejection, Violation};
+use crate::compile::lower::{BindRejected, Parameters, bind_warnings, lower};
+use crate::lang::ast::PolicyAst;
+use crate::lang::parse_policy;
+use crate::model::binding::{Binding, BindingKey};
+use crate::model::catalogue::Catalogue;
+use crate::model::id::{AccountId, BoundaryId, GroupId, PolicyId};
+use crate::model::level::BindingLevel;
+use crate::model::limits;
+use crate::model::mutation::Edit;
+use crate::model::object::{Object, ObjectKey};
+use crate::model::policy::Policy;
+use crate::model::revision::Revision;
+use crate::model::state::{AccountState, State};
+use crate::model::text::refuse_control;
+
+/// The whole content of a binding.
+#[derive(Debug, Clone)]
+pub struct BindingFields {
+    /// What is bound.
+    pub policy: PolicyId,
+    /// To whom.
+    pub group: GroupId,
+    /// Where it counts.
+    pub level: BindingLevel,
+    /// Values of the policy's parameters; surplus ones are kept.
+    pub parameters: BTreeMap<String, String>,
+    /// Boundaries, none twice.
+    pub boundaries: Vec<BoundaryId>,
+    /// For people and tools.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Makes a binding.
+///
+/// # Errors
+/// [`Rejection`]: the account is not there, a reference leads nowhere, the policy cannot be bound at the level, a
+/// parameter is missing or does not fit, a limit, a boundary (not supported), or the same content is there.
+pub fn create(state: &State, account: AccountId, fields: BindingFields) -> Result<Plan, Rejection> {
+    let catalogue = check::catalogue(state, check::account(state, account)?)?;
+    create_against(state, account, &catalogue, fields)
+}
+
+/// [`create`] against the account's catalogue, for callers that make many.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_against(
+    state: &State,
+    account: AccountId,
+    catalogue: &Catalogue,
+    fields: BindingFields,
+) -> Result<Plan, Rejection> {
+    let owned = check::account(state, account)?;
+    let (binding, warnings) = validate(owned, catalogue, fields)?;
+    refuse_duplicate(owned, &binding)?;
+    let subject = ObjectKey::Binding(account, binding.key());
+    Ok(Plan { subject, edits: vec![Edit::Put(Object::Binding(account, binding))], warnings })
+}
+
+/// Gives a binding another content. The plan's subject is the new one.
+///
+/// # Errors
+/// [`Rejection`]: the old one is not there, or has changed; and as [`create`] for the new one.
+pub fn update(
+    state: &State,
+    account: AccountId,
+    key: BindingKey,
+    expected: Option<Revision>,
+    fields: BindingFields,
+) -> Result<Plan, Rejection> {
+    let owned = check::account(state, account)?;
+    let old = ObjectKey::Binding(account, key);
+    check::current(owned.bindings.get(&key), &old, expected)?;
+    let catalogue = check::catalogue(state, owned)?;
+    let (binding, warnings) = validate(owned, &catalogue, fields)?;
+    if binding.key() == key {
+        return Ok(Plan { subject: old, edits: Vec::new(), warnings });
+    }
+    refuse_duplicate(owned, &binding)?;
+    let subject = ObjectKey::Binding(account, binding.key());
+    let edits = vec![Edit::Delete(old), Edit::Put(Object::Binding(account, binding))];
+    Ok(Plan { subject, edits, warnings })
+}
+
+/// Takes a binding away.
+///
+/// # Errors
+/// [`Rejection`]: it is not there, or has changed.
+pub fn delete(
+    state: &State,
+    account: AccountId,
+    key: BindingKey,
+    expected: Option<Revision>,
+) -> Result<Plan, Rejection> {
+    let owned = check::account(state, account)?;
+    let subject = ObjectKey::Binding(account, key);
+    check::current(owned.bindings.get(&key), &subject, expected)?;
+    Ok(Plan::new(subject.clone(), vec![Edit::Delete(subject)]))
+}
+
+fn refuse_duplicate(owned: &AccountState, binding: &Binding) -> Result<(), Rejection> {
+    match owned.bindings.get(&binding.key()) {
+        None => Ok(()),
+        Some(_) => Err(Rejection::AlreadyExists {
+            noun: "binding",
+            what: "the same group, policy, level, parameters, boundaries and metadata".to_owned(),
+        }),
+    }
+}
+
+fn validate(
+    owned: &AccountState,
+    catalogue: &Catalogue,
+    fields: BindingFields,
+) -> Result<(Binding, Vec<String>), Rejection> {
+    let mut found = Violations::default();
+    check_place(&mut found, owned, &fields);
+    check_entries(&mut found, "parameters", &fields.parameters, limits::BINDING_PARAMETERS);
+    check_entries(&mut found, "metadata", &fields.metadata, limits::BINDING_METADATA);
+    check_boundaries(&mut found, owned, &fields.boundaries);
+    let policy = owned.policies.get(&fields.policy).map(|policy| &policy.value);
+    let warnings = if let Some(policy) = policy {
+        check_policy(&mut found, policy, catalogue, &fields)
+    } else {
+        found.dangling("policy", "policy", fields.policy);
+        Vec::new()
+    };
+    refuse_boundaries(&mut found, &fields.boundaries)?;
+    found.finish(Some(()))?;
+    let BindingFields { policy, group, level, parameters, boundaries, metadata } = fields;
+    let boundaries: BTreeSet<_> = boundaries.into_iter().collect();
+    Ok((Binding { policy, group, level, parameters, boundaries, metadata }, warnings))
+}
+
+fn check_place(found: &mut Violations, owned: &AccountState, fields: &BindingFields) {
+    if !owned.groups.contains_key(&fields.group) {
+        found.dangling("group", "group", fields.group);
+    }
+    if let Some(id) = fields.level.environment().filter(|id| !owned.environments.contains_key(*id)) {
+        found.dangling("environment", "environment", id);
+    }
+}
+
+fn check_entries(found: &mut Violations, field: &str, entries: &BTreeMap<String, String>, limit: usize) {
+    found.count(field, entries.len(), limit);
+    for (name, value) in entries {
+        if name.is_empty() {
+            found.add(field, "empty", "holds an empty name");
+        }
+        if let Err(problem) = refuse_control(name) {
+            found.add(field, "control_character", format!("holds a name that {problem}"));
+        }
+        if name.len() > limits::PARAMETER_NAME_BYTES {
+            let (length, limit) = (name.len(), limits::PARAMETER_NAME_BYTES);
+            found.add(field, "limit_exceeded", format!("holds a name of {length} bytes, the limit is {limit}"));
+        } else {
+            found.bytes(&format!("{field}.{name}"), value.len(), limits::PARAMETER_VALUE_BYTES);
+        }
+    }
+}
+
+fn check_boundaries(found: &mut Violations, owned: &AccountState, boundaries: &[BoundaryId]) {
+    found.count("boundaries", boundaries.len(), limits::BINDING_BOUNDARIES);
+    let mut seen = BTreeSet::new();
+    for (index, id) in boundaries.iter().enumerate() {
+        let field = format!("boundaries[{index}]");
+        if !owned.boundaries.contains_key(id) {
+            found.dangling(&field, "boundary", id);
+        }
+        if !seen.insert(id) {
+            found.add(field, "duplicate", format!("boundary `{id}` is named twice"));
+        }
+    }
+}
+
+/// The level and the parameters; the warnings are returned.
+fn check_policy(found: &mut Violations, policy: &Policy, catalogue: &Catalogue, fields: &BindingFields) -> Vec<String> {
+    if !policy.level.may_bind_at(&fields.level) {
+        let problem = format!("a policy of level {} cannot be bound at level {}", policy.level, fields.level);
+        found.add("level", "level_not_allowed", problem);
+    }
+    let tree = parse_policy(&policy.statements).ast;
+    for Violation { field, code, problem } in problems(&tree, &fields.parameters, catalogue) {
+        found.add(field, code, problem);
+    }
+    bind_warnings(&tree, &fields.parameters).iter().map(ToString::to_string).collect()
+}
+
+/// What is wrong with binding a policy with these parameters, each problem once.
+pub(super) fn problems(tree: &PolicyAst, parameters: &Parameters, catalogue: &Catalogue) -> Vec<Violation> {
+    let rejected = lower(tree, parameters, catalogue).err().unwrap_or_default();
+    let mut violations: Vec<Violation> = Vec::new();
+    for violation in rejected.iter().map(violation) {
+        // A statement that is split by permission reports the same value for each part.
+        if !violations.contains(&violation) {
+            violations.push(violation);
+        }
+    }
+    violations
+}
+
+fn violation(rejected: &BindRejected) -> Violation {
+    let problem = rejected.to_string();
+    match rejected {
+        BindRejected::MissingParameter(name) => Violation {
+            field: format!("parameters.{name}"),
+            code: "parameter_missing",
+            problem: format!("is missing; the policy uses `${{bindParam:{name}}}`"),
+        },
+        BindRejected::InvalidValue { .. } => {
+            Violation { field: "parameters".to_owned(), code: "parameter_invalid", problem }
+        }
+    }
+}
+
+/// To leave a boundary out would grant more than was asked for. Beside other violations it is one of them.
+fn refuse_boundaries(found: &mut Violations, boundaries: &[BoundaryId]) -> Result<(), Rejection> {
+    let (code, problem) = ("boundary_not_supported", "a binding with a boundary cannot be enforced yet");
+    if boundaries.is_empty() {
+        return Ok(());
+    }
+    if found.is_empty() {
+        return Err(Rejection::NotSupported { code, problem: problem.to_owned() });
+    }
+    found.add("boundaries", code, problem);
+    Ok(())
+}
