@@ -1,4 +1,4 @@
-//! Doorward: an authorization sidecar with a whole IAM behind it.
+#![doc = include_str!("../README.md")]
 
 pub mod model;
 
@@ -10,10 +10,28 @@ pub mod eval;
 
 pub mod snapshot;
 
+pub mod identity;
+
+pub mod edge;
+
 pub mod store;
 
 pub mod iam;
 
 pub mod statefile;
+
+pub mod clock;
+
+pub mod telemetry;
+
+pub mod config;
+
+pub mod proto;
+
+pub mod services;
+
+pub mod sync;
+
+pub mod server;
 
 pub mod cli;

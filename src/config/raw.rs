@@ -1,0 +1,208 @@
+//! What people type: a TOML file, flags and environment variables. Nothing is judged here but unknown keys.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole configuration as typed; what is missing has a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawConfig {
+    /// `[check]`
+    pub check: RawCheck,
+    /// `[ext_authz]`
+    pub ext_authz: RawExtAuthz,
+    /// `[admin]`
+    pub admin: RawAdmin,
+    /// `[metrics]`
+    pub metrics: RawMetrics,
+    /// `[store]`
+    pub store: RawStore,
+    /// `[sync]`
+    pub sync: RawSync,
+    /// `[log]`
+    pub log: RawLog,
+    /// `[drain]`
+    pub drain: RawDrain,
+}
+
+/// The listener that answers checks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawCheck {
+    /// Address of the check listener [default: 127.0.0.1:7070]; `off` for none
+    #[arg(id = "check-listen", long, env = "DOORWARD_CHECK_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Unix socket of the check listener [default: none]
+    #[arg(id = "check-socket", long, env = "DOORWARD_CHECK_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Account that checks are about where they do not say; needed where there is more than one
+    #[arg(id = "account", long, env = "DOORWARD_ACCOUNT", value_name = "ID")]
+    pub account: Option<String>,
+    /// Serve gRPC reflection on every gRPC listener
+    #[arg(id = "reflection", long, env = "DOORWARD_REFLECTION", num_args = 0..=1, default_missing_value = "true")]
+    pub reflection: Option<bool>,
+    /// Largest request message in bytes [default: 4194304]
+    #[arg(id = "max-message-bytes", long, env = "DOORWARD_MAX_MESSAGE_BYTES", value_name = "BYTES")]
+    pub max_message_bytes: Option<usize>,
+}
+
+/// Envoy's door.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawExtAuthz {
+    /// Header that names the subject, set by a proxy you trust; off unless named. It never reaches the upstream
+    #[arg(id = "subject-header", long, env = "DOORWARD_SUBJECT_HEADER", value_name = "NAME")]
+    pub subject_header: Option<String>,
+    /// Where the subject comes from, first present decides [default: `bearer,context_extensions,header`]
+    #[arg(id = "subject-sources", long, env = "DOORWARD_SUBJECT_SOURCES", value_name = "LIST", value_delimiter = ',')]
+    pub subject_sources: Option<Vec<String>>,
+}
+
+/// The administrative listener.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawAdmin {
+    /// Address of the administrative listener [default: 127.0.0.1:7072]; loopback only, as there is no TLS yet
+    #[arg(id = "admin-listen", long, env = "DOORWARD_ADMIN_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+/// The metrics listener.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawMetrics {
+    /// Address of /metrics, /livez and /readyz [default: 127.0.0.1:7073]; `off` for none
+    #[arg(id = "metrics-listen", long, env = "DOORWARD_METRICS_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawStore {
+    /// Directory of the store and of the credentials made at its first start [default: doorward-data]
+    #[arg(id = "data-directory", long, env = "DOORWARD_DATA_DIRECTORY", value_name = "PATH")]
+    pub directory: Option<PathBuf>,
+    /// State file that an empty store begins with
+    #[arg(id = "state", long, env = "DOORWARD_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
+}
+
+/// The watch of a sidecar.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawSync {
+    /// Control plane to watch, `http://HOST:PORT`
+    #[arg(id = "control-plane", long, env = "DOORWARD_CONTROL_PLANE", value_name = "URL")]
+    pub control_plane: Option<String>,
+    /// File with the watch credential
+    #[arg(id = "token-file", long, env = "DOORWARD_TOKEN_FILE", value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Seconds between the heartbeats of the control plane [default: 5]
+    #[arg(id = "heartbeat-seconds", long, env = "DOORWARD_HEARTBEAT_SECONDS", value_name = "SECONDS")]
+    pub heartbeat_seconds: Option<u64>,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawLog {
+    /// `text` or `json` [default: text]
+    #[arg(id = "log-format", long, env = "DOORWARD_LOG_FORMAT", value_name = "FORMAT")]
+    pub format: Option<String>,
+    /// What is logged, such as `info` or `doorward=debug` [default: info]
+    #[arg(id = "log-filter", long, env = "DOORWARD_LOG_FILTER", value_name = "FILTER")]
+    pub filter: Option<String>,
+}
+
+/// The end of the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawDrain {
+    /// Seconds between `NOT_SERVING` and the end of accepting [default: 0]
+    #[arg(id = "drain-delay-seconds", long, env = "DOORWARD_DRAIN_DELAY_SECONDS", value_name = "SECONDS")]
+    pub delay_seconds: Option<u64>,
+    /// Seconds that calls under way are given [default: 10]
+    #[arg(id = "drain-grace-seconds", long, env = "DOORWARD_DRAIN_GRACE_SECONDS", value_name = "SECONDS")]
+    pub grace_seconds: Option<u64>,
+}
+
+/// The same keys as flags and environment variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Flags {
+    /// Configuration file (TOML); flags and environment variables win over it
+    #[arg(id = "config", long, env = "DOORWARD_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check listener
+    #[command(flatten)]
+    pub check: RawCheck,
+    /// Envoy's door
+    #[command(flatten)]
+    pub ext_authz: RawExtAuthz,
+    /// Administrative listener
+    #[command(flatten)]
+    pub admin: RawAdmin,
+    /// Metrics listener
+    #[command(flatten)]
+    pub metrics: RawMetrics,
+    /// Store
+    #[command(flatten)]
+    pub store: RawStore,
+    /// Watch
+    #[command(flatten)]
+    pub sync: RawSync,
+    /// Logs
+    #[command(flatten)]
+    pub log: RawLog,
+    /// Drain
+    #[command(flatten)]
+    pub drain: RawDrain,
+}
+
+// === impl RawConfig ===
+
+impl RawConfig {
+    /// Reads a TOML text.
+    ///
+    /// # Errors
+    /// The parser's message with line and column, for a syntax error or an unknown key.
+    pub fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// What the flags say, and where they say nothing what the file said.
+    #[must_use]
+    pub fn overridden_by(self, flags: Flags) -> Self {
+        let Flags { config: _, check, ext_authz, admin, metrics, store, sync, log, drain } = flags;
+        Self {
+            check: RawCheck {
+                listen: check.listen.or(self.check.listen),
+                socket: check.socket.or(self.check.socket),
+                account: check.account.or(self.check.account),
+                reflection: check.reflection.or(self.check.reflection),
+                max_message_bytes: check.max_message_bytes.or(self.check.max_message_bytes),
+            },
+            ext_authz: RawExtAuthz {
+                subject_header: ext_authz.subject_header.or(self.ext_authz.subject_header),
+                subject_sources: ext_authz.subject_sources.or(self.ext_authz.subject_sources),
+            },
+            admin: RawAdmin { listen: admin.listen.or(self.admin.listen) },
+            metrics: RawMetrics { listen: metrics.listen.or(self.metrics.listen) },
+            store: RawStore {
+                directory: store.directory.or(self.store.directory),
+                state: store.state.or(self.store.state),
+            },
+            sync: RawSync {
+                control_plane: sync.control_plane.or(self.sync.control_plane),
+                token_file: sync.token_file.or(self.sync.token_file),
+                heartbeat_seconds: sync.heartbeat_seconds.or(self.sync.heartbeat_seconds),
+            },
+            log: RawLog { format: log.format.or(self.log.format), filter: log.filter.or(self.log.filter) },
+            drain: RawDrain {
+                delay_seconds: drain.delay_seconds.or(self.drain.delay_seconds),
+                grace_seconds: drain.grace_seconds.or(self.drain.grace_seconds),
+            },
+        }
+    }
+}

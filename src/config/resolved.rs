@@ -1,0 +1,335 @@
+//! What the configuration means. All errors are found at once, before anything is bound.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::raw::RawConfig;
+use crate::edge::envoy::SubjectSource;
+use crate::model::id::AccountId;
+use crate::telemetry::log::{LogFormat, parse_filter};
+
+/// Which parts of Doorward a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Store, administration, watch and checks in one process.
+    Serve,
+    /// Store, administration and watch.
+    ControlPlane,
+    /// Checks, fed by a control plane's watch.
+    Sidecar,
+}
+
+/// A configuration that can be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The check listener.
+    pub check: CheckConfig,
+    /// The administrative listener.
+    pub admin: SocketAddr,
+    /// The metrics listener.
+    pub metrics: Option<SocketAddr>,
+    /// The store.
+    pub store: StoreConfig,
+    /// The watch of a sidecar; `None` in the other roles.
+    pub upstream: Option<UpstreamConfig>,
+    /// Between heartbeats of the control plane.
+    pub heartbeat: Duration,
+    /// Logs.
+    pub log: LogConfig,
+    /// The end of the process.
+    pub drain: DrainConfig,
+}
+
+/// The check listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckConfig {
+    /// Address, if it listens on TCP.
+    pub listen: Option<SocketAddr>,
+    /// Path, if it listens on a Unix socket.
+    pub socket: Option<PathBuf>,
+    /// The account of checks that do not name one.
+    pub account: Option<AccountId>,
+    /// Reflection, on every gRPC listener.
+    pub reflection: bool,
+    /// Largest request message.
+    pub max_message_bytes: usize,
+    /// The trusted header that names a subject, in lower case.
+    pub subject_header: Option<String>,
+    /// Where Envoy's requests name a subject, in order.
+    pub subject_sources: Vec<SubjectSource>,
+}
+
+/// The store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Directory.
+    pub directory: PathBuf,
+    /// State file that an empty store begins with.
+    pub state: Option<PathBuf>,
+}
+
+/// The control plane a sidecar follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamConfig {
+    /// `http://HOST:PORT`
+    pub control_plane: String,
+    /// File with the watch credential.
+    pub token_file: PathBuf,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Format.
+    pub format: LogFormat,
+    /// Filter; it has been read once and is valid.
+    pub filter: String,
+}
+
+/// The end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainConfig {
+    /// Between `NOT_SERVING` and the end of accepting.
+    pub delay: Duration,
+    /// For calls under way.
+    pub grace: Duration,
+}
+
+/// Every problem of a configuration, each with its key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|p| format!("  {p}")).collect::<Vec<_>>().join("\n"))]
+pub struct InvalidConfig(pub Vec<ConfigProblem>);
+
+/// One problem of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {problem}")]
+pub struct ConfigProblem {
+    /// The key as the file spells it.
+    pub key: &'static str,
+    /// What is wrong, with the value, and what to do.
+    pub problem: String,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Judges every key.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] with all problems at once.
+    pub fn resolve(raw: RawConfig, role: Role) -> Result<Self, InvalidConfig> {
+        let mut resolver = Resolver { problems: Vec::new() };
+        let config = resolver.config(raw, role);
+        match (config, resolver.problems.is_empty()) {
+            (Some(config), true) => Ok(config),
+            _ => Err(InvalidConfig(resolver.problems)),
+        }
+    }
+}
+
+/// Whether a host of a URL is this machine. Without TLS no credential goes anywhere else.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
+}
+
+struct Resolver {
+    problems: Vec<ConfigProblem>,
+}
+
+// === impl Resolver ===
+
+impl Resolver {
+    fn config(&mut self, raw: RawConfig, role: Role) -> Option<Config> {
+        let RawConfig { check, ext_authz, admin, metrics, store, sync, log, drain } = raw;
+        let check = self.check(check, ext_authz, role);
+        let admin = self.admin(admin.listen.as_deref());
+        let metrics = self.optional_address("metrics.listen", metrics.listen.as_deref(), "127.0.0.1:7073");
+        let heartbeat = self.seconds("sync.heartbeat_seconds", sync.heartbeat_seconds, 5, 1..=3_600);
+        let upstream = match role {
+            Role::Sidecar => self.upstream(sync.control_plane, sync.token_file),
+            Role::Serve | Role::ControlPlane => None,
+        };
+        let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
+        let log = self.log(log.format.as_deref(), log.filter);
+        let delay = self.seconds("drain.delay_seconds", drain.delay_seconds, 0, 0..=600);
+        let grace = self.seconds("drain.grace_seconds", drain.grace_seconds, 10, 0..=600);
+        Some(Config {
+            check,
+            admin: admin?,
+            metrics,
+            store: StoreConfig { directory, state: store.state },
+            upstream,
+            heartbeat,
+            log: log?,
+            drain: DrainConfig { delay, grace },
+        })
+    }
+
+    fn refuse<T>(&mut self, key: &'static str, problem: impl Into<String>) -> Option<T> {
+        self.problems.push(ConfigProblem { key, problem: problem.into() });
+        None
+    }
+
+    fn check(&mut self, raw: super::raw::RawCheck, ext: super::raw::RawExtAuthz, role: Role) -> CheckConfig {
+        let listen = self.optional_address("check.listen", raw.listen.as_deref(), "127.0.0.1:7070");
+        if listen.is_none()
+            && raw.socket.is_none()
+            && role != Role::ControlPlane
+            && raw.listen.as_deref() == Some("off")
+        {
+            self.refuse::<()>(
+                "check.listen",
+                "is `off` and `check.socket` is not set, so nothing could ask; set one of them",
+            );
+        }
+        let account = raw.account.map(|text| match text.parse() {
+            Ok(id) => Some(id),
+            Err(problem) => self.refuse("check.account", format!("`{text}` {problem}")),
+        });
+        let max_message_bytes = raw.max_message_bytes.unwrap_or(4 * 1024 * 1024);
+        if !(1_024..=64 * 1024 * 1024).contains(&max_message_bytes) {
+            self.refuse::<()>(
+                "check.max_message_bytes",
+                format!("{max_message_bytes} is not between 1,024 and 67,108,864"),
+            );
+        }
+        let subject_header = ext.subject_header.map(|name| self.header(&name));
+        let subject_sources = self.sources(ext.subject_sources, subject_header.is_some());
+        CheckConfig {
+            listen,
+            socket: raw.socket,
+            account: account.unwrap_or(None),
+            reflection: raw.reflection.unwrap_or(false),
+            max_message_bytes,
+            subject_header: subject_header.unwrap_or(None),
+            subject_sources,
+        }
+    }
+
+    fn header(&mut self, name: &str) -> Option<String> {
+        match http::HeaderName::from_bytes(name.as_bytes()) {
+            Ok(name) if matches!(name.as_str(), "host" | "authorization" | "cookie") => self.refuse(
+                "ext_authz.subject_header",
+                format!("`{name}` has a meaning of its own; use a header made for this"),
+            ),
+            Ok(name) => Some(name.as_str().to_owned()),
+            Err(_) => self.refuse("ext_authz.subject_header", format!("`{}` is no header name", name.escape_debug())),
+        }
+    }
+
+    fn sources(&mut self, named: Option<Vec<String>>, has_header: bool) -> Vec<SubjectSource> {
+        let default = [SubjectSource::Bearer, SubjectSource::ContextExtensions, SubjectSource::Header];
+        let Some(named) = named else { return default.to_vec() };
+        let mut sources = Vec::new();
+        for name in named {
+            let Some((_, source)) = SubjectSource::NAMES.into_iter().find(|(known, _)| *known == name) else {
+                let problem = format!("`{}` is none of bearer, context_extensions, header", name.escape_debug());
+                self.refuse::<()>("ext_authz.subject_sources", problem);
+                continue;
+            };
+            if source == SubjectSource::Header && !has_header {
+                self.refuse::<()>(
+                    "ext_authz.subject_sources",
+                    "names `header`, but `ext_authz.subject_header` is not set",
+                );
+            }
+            if sources.contains(&source) {
+                self.refuse::<()>("ext_authz.subject_sources", format!("names `{name}` twice"));
+            }
+            sources.push(source);
+        }
+        sources
+    }
+
+    fn admin(&mut self, listen: Option<&str>) -> Option<SocketAddr> {
+        let address = self.address("admin.listen", listen.unwrap_or("127.0.0.1:7072"))?;
+        if address.ip().is_loopback() {
+            return Some(address);
+        }
+        let problem = format!(
+            "{address} is not a loopback address; without TLS the root credential would cross the network in clear; \
+             listen on 127.0.0.1 or [::1] and put a tunnel in front"
+        );
+        self.refuse("admin.listen", problem)
+    }
+
+    fn address(&mut self, key: &'static str, text: &str) -> Option<SocketAddr> {
+        match text.parse() {
+            Ok(address) => Some(address),
+            Err(_) => self
+                .refuse(key, format!("`{}` is no address; write IP:PORT, such as 127.0.0.1:7070", text.escape_debug())),
+        }
+    }
+
+    fn optional_address(&mut self, key: &'static str, text: Option<&str>, default: &str) -> Option<SocketAddr> {
+        match text {
+            Some("off") => None,
+            other => self.address(key, other.unwrap_or(default)),
+        }
+    }
+
+    fn upstream(&mut self, control_plane: Option<String>, token_file: Option<PathBuf>) -> Option<UpstreamConfig> {
+        let control_plane = match control_plane {
+            None => {
+                self.refuse("sync.control_plane", "is missing; a sidecar follows one, such as http://127.0.0.1:7072")
+            }
+            Some(url) => self.control_plane(url),
+        };
+        let token_file = match token_file {
+            None => self.refuse("sync.token_file", "is missing; it holds the watch credential of the control plane"),
+            some => some,
+        };
+        Some(UpstreamConfig { control_plane: control_plane?, token_file: token_file? })
+    }
+
+    fn control_plane(&mut self, url: String) -> Option<String> {
+        let shown = url.escape_debug().to_string();
+        let Ok(uri) = url.parse::<http::Uri>() else {
+            return self.refuse("sync.control_plane", format!("`{shown}` is no URL; write http://HOST:PORT"));
+        };
+        let Some(host) = uri.host().filter(|_| uri.scheme_str() == Some("http")) else {
+            return self.refuse("sync.control_plane", format!("`{shown}` does not begin with http:// and a host"));
+        };
+        if is_loopback(host) {
+            return Some(url);
+        }
+        let problem =
+            format!("`{shown}` is not on this machine; without TLS the credential would cross the network in clear");
+        self.refuse("sync.control_plane", problem)
+    }
+
+    fn log(&mut self, format: Option<&str>, filter: Option<String>) -> Option<LogConfig> {
+        let filter = filter.unwrap_or_else(|| "info".to_owned());
+        if parse_filter(&filter).is_err() {
+            self.refuse::<()>(
+                "log.filter",
+                format!("`{}` is no filter; write `info` or `doorward=debug`", filter.escape_debug()),
+            );
+        }
+        let format = match format {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => {
+                return self.refuse("log.format", format!("`{}` is neither text nor json", other.escape_debug()));
+            }
+        };
+        Some(LogConfig { format, filter })
+    }
+
+    fn seconds(
+        &mut self,
+        key: &'static str,
+        given: Option<u64>,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Duration {
+        let seconds = given.unwrap_or(default);
+        if !range.contains(&seconds) {
+            self.refuse::<()>(key, format!("{seconds} is not between {} and {} seconds", range.start(), range.end()));
+        }
+        Duration::from_secs(seconds)
+    }
+}

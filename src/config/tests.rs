@@ -1,0 +1,95 @@
+//! Configuration: unknown keys, defaults, and all errors at once.
+
+use super::raw::{Flags, RawConfig};
+use super::resolved::{Config, InvalidConfig, Role};
+
+fn resolve(toml: &str, role: Role) -> Result<Config, InvalidConfig> {
+    Config::resolve(RawConfig::from_toml(toml).unwrap(), role)
+}
+
+fn problems(toml: &str, role: Role) -> Vec<&'static str> {
+    resolve(toml, role).unwrap_err().0.into_iter().map(|problem| problem.key).collect()
+}
+
+#[test]
+fn nothing_typed_is_the_documented_defaults() {
+    let config = resolve("", Role::Serve).unwrap();
+    assert_eq!(config.check.listen.unwrap().to_string(), "127.0.0.1:7070");
+    assert_eq!(config.admin.to_string(), "127.0.0.1:7072");
+    assert_eq!(config.metrics.unwrap().to_string(), "127.0.0.1:7073");
+    assert!(!config.check.reflection);
+    assert_eq!(config.check.subject_header, None);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_place() {
+    for (toml, name) in [("[check]\nlisen = \"x\"", "lisen"), ("[chek]\n", "chek"), ("x = 1", "`x`")] {
+        let message = RawConfig::from_toml(toml).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains("line"), "{message}");
+    }
+}
+
+#[test]
+fn all_errors_come_at_once() {
+    let toml = "
+        [check]
+        listen = 'nowhere'
+        account = 'x'
+        [ext_authz]
+        subject_header = 'a b'
+        subject_sources = ['bearer', 'cookie', 'bearer']
+        [admin]
+        listen = '0.0.0.0:7072'
+        [log]
+        format = 'xml'
+        [drain]
+        grace_seconds = 9999
+    ";
+    let expected = [
+        "check.listen",
+        "check.account",
+        "ext_authz.subject_header",
+        "ext_authz.subject_sources",
+        "ext_authz.subject_sources",
+        "admin.listen",
+        "log.format",
+        "drain.grace_seconds",
+    ];
+    assert_eq!(problems(toml, Role::Serve), expected);
+}
+
+#[test]
+fn the_admin_listener_refuses_a_non_loopback_address_and_says_why() {
+    for listen in ["0.0.0.0:7072", "192.0.2.1:7072", "[::]:7072"] {
+        let message = resolve(&format!("[admin]\nlisten = '{listen}'"), Role::ControlPlane).unwrap_err().to_string();
+        assert!(message.contains("loopback") && message.contains("TLS"), "{message}");
+    }
+    for listen in ["127.0.0.1:0", "127.8.8.8:1", "[::1]:7072"] {
+        assert!(resolve(&format!("[admin]\nlisten = '{listen}'"), Role::ControlPlane).is_ok(), "{listen}");
+    }
+}
+
+#[test]
+fn a_sidecar_needs_a_control_plane_on_this_machine_and_a_credential() {
+    assert_eq!(problems("", Role::Sidecar), ["sync.control_plane", "sync.token_file"]);
+    for url in ["https://127.0.0.1:1", "http://192.0.2.1:7072", "127.0.0.1:7072", "http://"] {
+        let toml = format!("[sync]\ncontrol_plane = '{url}'\ntoken_file = 'x'");
+        assert_eq!(problems(&toml, Role::Sidecar), ["sync.control_plane"], "{url}");
+    }
+    assert!(resolve("[sync]\ncontrol_plane = 'http://[::1]:7072'\ntoken_file = 'x'", Role::Sidecar).is_ok());
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let mut flags = Flags::default();
+    flags.check.listen = Some("127.0.0.1:1".to_owned());
+    let raw = RawConfig::from_toml("[check]\nlisten = '127.0.0.1:2'\nreflection = true").unwrap().overridden_by(flags);
+    let config = Config::resolve(raw, Role::Serve).unwrap();
+    assert_eq!((config.check.listen.unwrap().port(), config.check.reflection), (1, true));
+}
+
+#[test]
+fn a_process_nobody_could_ask_is_refused() {
+    assert_eq!(problems("[check]\nlisten = 'off'", Role::Sidecar)[0], "check.listen");
+    assert!(resolve("[check]\nlisten = 'off'\nsocket = '/tmp/x'", Role::Serve).is_ok());
+}

@@ -1,0 +1,3 @@
+//! Who is calling. Pure: credentials and the clock are passed in.
+
+pub mod credential;

@@ -1,0 +1,209 @@
+//! The first start of a store: its global level, its two credentials, and a state file if one is given.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::compile::shipped_global;
+use crate::config::resolved::StoreConfig;
+use crate::identity::credential::{Credential, RANDOM_BYTES};
+use crate::model::account::Global;
+use crate::model::catalogue::{Catalogue, ConditionSpec};
+use crate::model::credential::{CredentialRecord, CredentialRole};
+use crate::model::mutation::{Actor, Edit, Mutation};
+use crate::model::object::{Change, Object, ObjectKey, Record};
+use crate::model::revision::Revision;
+use crate::snapshot::build::Snapshot;
+use crate::statefile::{self, FileProblem};
+use crate::store::api::{Store, StoreError};
+use crate::store::embedded::EmbeddedStore;
+
+/// A store that is ready to serve.
+pub struct OpenedStore {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Who may use the administrative listener.
+    pub credentials: Arc<[CredentialRecord]>,
+}
+
+/// A store that cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The store itself.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file of the data directory.
+    #[error("`{path}` cannot be written")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The state file cannot be read, or holds errors; nothing of it was loaded.
+    #[error("the state file `{path}` is refused whole, with {} error(s):\n{}", .problems.len(), list(.problems))]
+    StateFile {
+        /// The file.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<FileProblem>,
+    },
+    /// The store was written by a later version.
+    #[error("the store is written in language version {found}, this build reads version {known}; upgrade Doorward")]
+    LanguageVersion {
+        /// The store's.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The global level of this build does not fit what an account has.
+    #[error(
+        "this build's default catalogue does not fit the store: {0}; take the addition back with the earlier build"
+    )]
+    Upgrade(String),
+    /// The system has no randomness.
+    #[error("the operating system gives no random numbers, so no credential can be made")]
+    Random,
+    /// The task that opened it panicked.
+    #[error("the store could not be opened: {0}")]
+    Panicked(String),
+}
+
+fn list(problems: &[FileProblem]) -> String {
+    problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The folder of the credential files below the data directory.
+pub const CREDENTIALS: &str = "credentials";
+/// The file of the root credential.
+pub const ROOT_FILE: &str = "root.token";
+/// The file of the watch credential.
+pub const WATCH_FILE: &str = "watch.token";
+
+/// Opens the store and gives an empty one its first content.
+///
+/// # Errors
+/// [`BootstrapError`]; a state file with an error changes nothing.
+pub async fn open_store(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapError> {
+    let (config, clock) = (config.clone(), clock.clone());
+    let opened = tokio::task::spawn_blocking(move || open(&config, &clock)).await;
+    opened.unwrap_or_else(|panicked| Err(BootstrapError::Panicked(panicked.to_string())))
+}
+
+fn open(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapError> {
+    let store = EmbeddedStore::open(&config.directory)?;
+    if store.state().revision == Revision::ZERO {
+        fill(&store, config, clock)?;
+    } else {
+        if let Some(path) = &config.state {
+            tracing::info!(path = %path.display(), "the store is not empty, so the state file is not loaded");
+        }
+        upgrade_global(&store, clock)?;
+    }
+    let credentials = credentials(&store, &config.directory, clock)?;
+    Ok(OpenedStore { store: Arc::new(store), credentials })
+}
+
+/// The first commit: the global level, and the state file with it.
+fn fill(store: &EmbeddedStore, config: &StoreConfig, clock: &Clock) -> Result<(), BootstrapError> {
+    let mut edits = vec![Edit::Put(Object::Global(shipped_global()))];
+    if let Some(path) = &config.state {
+        let refuse = |problems| BootstrapError::StateFile { path: path.clone(), problems };
+        let loaded = statefile::load_file(path, clock.now()).map_err(refuse)?;
+        edits.extend(loaded.edits);
+    }
+    commit(store, clock, edits)
+}
+
+/// A newer build brings its own global level, if every account still compiles with it; an older one does not take back what
+/// a newer one brought.
+fn upgrade_global(store: &EmbeddedStore, clock: &Clock) -> Result<(), BootstrapError> {
+    let shipped = shipped_global();
+    let found = store.state().global.as_ref().map_or(0, |global| global.value.language_version);
+    if found > shipped.language_version {
+        return Err(BootstrapError::LanguageVersion { found, known: shipped.language_version });
+    }
+    let state = store.state();
+    let known = state.global.as_ref().map(|global| &global.value);
+    if known == Some(&shipped) {
+        return Ok(());
+    }
+    if known.is_some_and(|known| loses_entries(known, &shipped)) {
+        tracing::warn!("the store has a larger default catalogue than this build ships; the store's stays");
+        return Ok(());
+    }
+    let mut next = state.as_ref().clone();
+    let at = clock.now();
+    let value = Object::Global(shipped.clone());
+    let record = Record { created: at, updated: at, revision: next.revision, value };
+    let refused = |problem: String| BootstrapError::Upgrade(problem);
+    next.apply(next.revision, &[Change::Put(record)]).map_err(|problem| refused(problem.to_string()))?;
+    Snapshot::build(store.id(), &next, None).map_err(|problem| refused(problem.to_string()))?;
+    commit(store, clock, vec![Edit::Put(Object::Global(shipped))])
+}
+
+/// Whether `next` lacks a permission or a condition that `known` has.
+fn loses_entries(known: &Global, next: &Global) -> bool {
+    let next = Catalogue::from_entries(&next.catalogue);
+    known.catalogue.iter().any(|entry| {
+        let permission = entry.permission.as_str();
+        let lost = |spec: &ConditionSpec| next.condition(permission, spec.name.as_str()).is_none();
+        !next.knows(permission) || entry.conditions.iter().any(lost)
+    })
+}
+
+fn commit(store: &EmbeddedStore, clock: &Clock, edits: Vec<Edit>) -> Result<(), BootstrapError> {
+    let expected = store.state().revision;
+    let subject = ObjectKey::Global;
+    let mutation = Mutation { actor: Actor::system(), at: clock.now(), expected, request: None, subject, edits };
+    store.commit(mutation)?;
+    Ok(())
+}
+
+/// The credentials of the store; those of an empty one are made now, and their files are written before the store
+/// knows them, so that a crash in between leaves no credential that nobody holds.
+fn credentials(store: &EmbeddedStore, data: &Path, clock: &Clock) -> Result<Arc<[CredentialRecord]>, BootstrapError> {
+    let known = store.credentials()?;
+    if !known.is_empty() {
+        return Ok(known.into());
+    }
+    let folder = data.join(CREDENTIALS);
+    let failed = |source| BootstrapError::Write { path: folder.clone(), source };
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
+    let mut made = Vec::new();
+    for (role, file) in [(CredentialRole::Root, ROOT_FILE), (CredentialRole::Watch, WATCH_FILE)] {
+        let credential = random_credential()?;
+        let path = folder.join(file);
+        write_secret(&path, &credential.reveal())
+            .map_err(|source| BootstrapError::Write { path: path.clone(), source })?;
+        tracing::info!(role = ?role, public_id = credential.public_id(), file = %path.display(), "credential made");
+        made.push(credential.record(role, clock.now()));
+    }
+    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    store.put_credentials(&made)?;
+    Ok(made.into())
+}
+
+fn random_credential() -> Result<Credential, BootstrapError> {
+    let mut bytes = [0; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|_| BootstrapError::Random)?;
+    Ok(Credential::from_random(&bytes))
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    // A file left by a crash may have been opened by somebody; begin with a fresh one.
+    match std::fs::remove_file(&new) {
+        Err(problem) if problem.kind() != io::ErrorKind::NotFound => return Err(problem),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    writeln!(file, "{secret}")?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
+}

@@ -1,0 +1,66 @@
+//! The administrative side of a process: the store behind admin RPCs and watch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::service::Routes;
+
+use super::bootstrap::OpenedStore;
+use super::sidecar::with_reflection;
+use crate::clock::Clock;
+use crate::config::resolved::CheckConfig;
+use crate::iam::service::Iam;
+use crate::proto::doorward::watch_service_server::WatchServiceServer;
+use crate::services::admin::{self, Admin};
+use crate::services::authenticate::Authenticator;
+use crate::services::watch::WatchFeed;
+use crate::telemetry::metrics::Metrics;
+
+/// The administrative side of a process.
+pub struct ControlPlane {
+    store: OpenedStore,
+    clock: Clock,
+    heartbeat: Duration,
+    metrics: Metrics,
+    /// What watchers over the network are served from.
+    feed: WatchFeed,
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    /// The administrative side over an open store.
+    #[must_use]
+    pub fn new(store: OpenedStore, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
+        let feed = WatchFeed::new(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone());
+        Self { store, clock, heartbeat, metrics, feed }
+    }
+
+    /// What the check side of this process is served from. It goes on while the process drains.
+    #[must_use]
+    pub fn own_feed(&self) -> WatchFeed {
+        let store = Arc::clone(&self.store.store);
+        WatchFeed::new(store, self.clock.clone(), self.heartbeat, self.metrics.clone())
+    }
+
+    /// Ends the streams of the watchers over the network.
+    pub fn end_watches(&self) {
+        self.feed.end();
+    }
+
+    /// The services of the administrative listener, each behind its credential. Reflection, where it is on, shows the schema
+    /// to whoever asks.
+    #[must_use]
+    pub fn routes(&self, config: &CheckConfig) -> Routes {
+        let clock = self.clock.clone();
+        let iam = Arc::new(Iam::new(Arc::clone(&self.store.store), Arc::new(move || clock.now())));
+        let admin = Admin::new(iam, self.metrics.clone());
+        let root = Authenticator::root(Arc::clone(&self.store.credentials), self.metrics.clone());
+        let watch = Authenticator::watch(Arc::clone(&self.store.credentials), self.metrics.clone());
+        let watch = WatchServiceServer::with_interceptor(self.feed.clone(), watch);
+        let routes = admin::add_services(Routes::new(watch), &admin, &root, config.max_message_bytes);
+        let mut services = admin::SERVICES.to_vec();
+        services.push(crate::proto::doorward::watch_service_server::SERVICE_NAME);
+        if config.reflection { with_reflection(routes, &services) } else { routes }
+    }
+}

@@ -1,0 +1,9 @@
+//! Wire to model and back: the gRPC services, each a thin skin.
+
+pub mod admin;
+pub mod authenticate;
+pub mod check;
+pub mod decision_point;
+pub mod ext_authz;
+pub mod status;
+pub mod watch;

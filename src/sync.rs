@@ -1,0 +1,8 @@
+//! A sidecar's side of Watch: a stream with limits, the state it adds up to, and the snapshot of that.
+
+pub mod apply;
+pub mod follow;
+pub mod publish;
+pub mod source;
+#[cfg(test)]
+mod testing;

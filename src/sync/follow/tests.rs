@@ -1,0 +1,231 @@
+//! The stream client in time that stands still until everybody waits: the waits are exact.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response};
+
+use super::super::source::LocalSource;
+use super::super::testing::{chunks, empty_change, event, furnished, heartbeat, reset, state, store_id};
+use super::*;
+use crate::proto::doorward::watch_response::Event;
+use crate::proto::doorward::watch_service_server::WatchService;
+
+const LIMITS: StreamLimits = StreamLimits {
+    first_event: Duration::from_secs(10),
+    idle: Duration::from_secs(4),
+    backoff_least: Duration::from_millis(50),
+    backoff_most: Duration::from_secs(5),
+};
+
+/// What a stream does.
+#[derive(Clone)]
+enum Act {
+    /// The call to open it is answered so.
+    Refuse(Code),
+    /// The call to open it is never answered.
+    Hang,
+    Tell(pb::WatchResponse),
+    Wait(Duration),
+    /// An error in the stream.
+    Fail(Code),
+    /// Nothing more comes, and it does not end.
+    Silence,
+}
+
+/// Streams as they are scripted; the one after the last hangs.
+#[derive(Clone, Default)]
+struct Scripted {
+    scripts: Arc<Mutex<VecDeque<Vec<Act>>>>,
+    opened: Arc<Mutex<Vec<Instant>>>,
+}
+
+#[tonic::async_trait]
+impl WatchService for Scripted {
+    type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        self.opened.lock().unwrap().push(Instant::now());
+        let script = self.scripts.lock().unwrap().pop_front().unwrap_or_else(|| vec![Act::Hang]);
+        match script.first() {
+            Some(Act::Refuse(code)) => return Err(Status::new(*code, "scripted")),
+            Some(Act::Hang) => std::future::pending().await,
+            _ => {}
+        }
+        let (out, events) = mpsc::channel(1);
+        tokio::spawn(play(script, out));
+        Ok(Response::new(ReceiverStream::new(events)))
+    }
+}
+
+async fn play(script: Vec<Act>, out: mpsc::Sender<Result<pb::WatchResponse, Status>>) {
+    for act in script {
+        let sent = match act {
+            Act::Tell(event) => out.send(Ok(event)).await,
+            Act::Fail(code) => out.send(Err(Status::new(code, "scripted"))).await,
+            Act::Wait(time) => {
+                tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Act::Silence => {
+                out.closed().await;
+                Ok(())
+            }
+            Act::Refuse(_) | Act::Hang => Ok(()),
+        };
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// What came of the scripts: the waits between streams, and the newest state.
+struct Followed {
+    waits: Vec<Duration>,
+    newest: Newest,
+    metrics: String,
+}
+
+/// Follows until every script was played.
+async fn follow(scripts: Vec<Vec<Act>>) -> Followed {
+    let count = scripts.len();
+    let source = Scripted { scripts: Arc::new(Mutex::new(scripts.into())), opened: Arc::default() };
+    let (newest, seen) = watch::channel(Newest::default());
+    let metrics = Metrics::default();
+    let opened = Arc::clone(&source.opened);
+    let source = LocalSource::new(source);
+    let clock = Clock::from_fn(|| jiff::Timestamp::UNIX_EPOCH);
+    let follower = Follower { source, limits: LIMITS, clock, metrics: metrics.clone(), newest };
+    let task = tokio::spawn(follower.run());
+    while opened.lock().unwrap().len() <= count {
+        // Time moves on only where every task waits.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    task.abort();
+    let opened = opened.lock().unwrap();
+    let waits = opened.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let newest = seen.borrow().clone();
+    Followed { waits, newest, metrics: metrics.open_metrics() }
+}
+
+/// The whole state at `revision`.
+fn whole(revision: u64) -> Act {
+    Act::Tell(reset(store_id(), &state(revision, furnished())))
+}
+
+fn beat(revision: u64) -> Act {
+    Act::Tell(heartbeat(revision))
+}
+
+/// The wait after `failures` failures in a row: the random part is at most a half.
+fn assert_backoff(wait: Duration, failures: u32) {
+    assert_waited(wait, Duration::ZERO, failures);
+}
+
+/// The same after a stream that lived for `life`.
+fn assert_waited(wait: Duration, life: Duration, failures: u32) {
+    let wait = wait.checked_sub(life).expect("a stream that lived so long");
+    let most = (LIMITS.backoff_least * 2_u32.pow(failures)).min(LIMITS.backoff_most);
+    assert!(most / 2 <= wait && wait <= most + Duration::from_millis(2), "{wait:?} after {failures} failures");
+}
+
+fn revision(followed: &Followed) -> Option<u64> {
+    followed.newest.state.as_ref().map(|(_, state)| state.revision.get())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_falls_silent_ends_at_the_idle_limit() {
+    let followed = follow(vec![vec![whole(1), Act::Silence]]).await;
+    assert_waited(followed.waits[0], LIMITS.idle, 0);
+    assert_eq!(revision(&followed), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_a_first_event_ends_at_its_limit() {
+    let followed = follow(vec![vec![Act::Silence], vec![Act::Hang]]).await;
+    assert_waited(followed.waits[0], LIMITS.first_event, 1);
+    assert_waited(followed.waits[1], LIMITS.first_event, 2);
+    assert!(followed.newest.state.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_with_heartbeats_lives() {
+    let mut script = vec![whole(1)];
+    for _ in 0..10 {
+        script.extend([Act::Wait(Duration::from_secs(3)), beat(1)]);
+    }
+    let followed = follow(vec![script]).await;
+    assert_waited(followed.waits[0], Duration::from_secs(30), 0);
+    assert!(followed.metrics.contains("watch_events_total{event=\"heartbeat\"} 10"), "{}", followed.metrics);
+    assert_eq!(followed.newest.confirmed.map(|(revision, _)| revision.get()), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_backoff_doubles_and_is_bounded() {
+    let followed = follow(vec![vec![Act::Refuse(Code::Unavailable)]; 12]).await;
+    for (wait, failures) in followed.waits.iter().zip(1..) {
+        assert_backoff(*wait, failures);
+    }
+    assert!(followed.metrics.contains("watch_connects_total{outcome=\"error\"} 12"), "{}", followed.metrics);
+}
+
+/// After five failures the backoff is seconds; after `script` it is what `failures` failures make it.
+async fn check_after(script: Vec<Act>, failures: u32) {
+    let begun = vec![whole(1), Act::Fail(Code::Unavailable)];
+    let mut scripts = vec![begun];
+    scripts.extend(vec![vec![Act::Refuse(Code::Unavailable)]; 5]);
+    scripts.push(script);
+    let followed = follow(scripts).await;
+    assert_backoff(followed.waits[5], 5);
+    assert_backoff(followed.waits[6], failures);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_stream_resets_the_backoff() {
+    check_after(vec![whole(2)], 0).await;
+    check_after(vec![whole(1), Act::Tell(empty_change(2)), Act::Fail(Code::Internal)], 0).await;
+    // Nothing has changed in the meantime: it was good all the same.
+    check_after(vec![whole(1), beat(1)], 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_brought_nothing_new_or_was_given_up_does_not() {
+    check_after(vec![], 6).await;
+    check_after(vec![whole(1)], 6).await;
+    check_after(vec![whole(2), Act::Tell(empty_change(9))], 6).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_rejected_event_the_state_is_asked_for_anew() {
+    let part = chunks(store_id(), &state(9, furnished()), 3).remove(0);
+    let followed = follow(vec![
+        vec![whole(1), Act::Tell(empty_change(3)), Act::Silence],
+        // A reset that breaks off is forgotten with its stream.
+        vec![Act::Tell(event(Event::Reset(part))), Act::Fail(Code::Unavailable)],
+        vec![Act::Tell(empty_change(2)), Act::Silence],
+        vec![whole(3), Act::Tell(empty_change(4))],
+    ])
+    .await;
+    assert!(
+        followed.waits.iter().all(|wait| *wait < LIMITS.idle),
+        "none of them waited for a limit: {:?}",
+        followed.waits
+    );
+    assert_eq!(revision(&followed), Some(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_tried_again() {
+    let refused = |code| vec![Act::Refuse(code)];
+    let followed = follow(vec![
+        refused(Code::Unauthenticated),
+        refused(Code::PermissionDenied),
+        refused(Code::Unimplemented),
+        vec![whole(7)],
+    ])
+    .await;
+    assert_eq!(revision(&followed), Some(7), "the token was exchanged in the meantime");
+}

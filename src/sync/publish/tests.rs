@@ -1,0 +1,203 @@
+//! A bad update keeps the last good snapshot, never widens it, and is counted (design §5.8).
+
+use std::time::Duration;
+
+use super::super::testing::{account, account_id, binding, furnished, policy, state, store_id};
+use super::*;
+use crate::model::attribute::Attributes;
+use crate::model::decision::{CheckRequest, Decision, RequestParts};
+use crate::model::object::Object;
+
+/// A publisher that is told its states by hand.
+struct Fixture {
+    newest: watch::Sender<Newest>,
+    snapshots: SnapshotHandle,
+    metrics: Metrics,
+    published: watch::Receiver<Option<RevisionToken>>,
+}
+
+// === impl Fixture ===
+
+impl Fixture {
+    fn start() -> Self {
+        let (newest, receiver) = watch::channel(Newest::default());
+        let (sender, published) = watch::channel(None);
+        let (snapshots, metrics) = (SnapshotHandle::default(), Metrics::default());
+        let subject = Publisher {
+            newest: receiver,
+            snapshots: snapshots.clone(),
+            published: sender,
+            metrics: metrics.clone(),
+            retired: Vec::new(),
+        };
+        tokio::spawn(subject.run());
+        Self { newest, snapshots, metrics, published }
+    }
+
+    /// Tells a state that is the newest at `second`.
+    fn tell(&self, store: StoreId, revision: u64, objects: Vec<Object>, second: i64) {
+        let confirmed = Some((Revision::new(revision), moment(second)));
+        let state = Some((store, Arc::new(state(revision, objects))));
+        self.newest.send_replace(Newest { state, confirmed });
+    }
+
+    async fn published(&mut self, store: StoreId, revision: u64) {
+        let token = RevisionToken { store, revision: Revision::new(revision) };
+        let wait = self.published.wait_for(|published| *published == Some(token));
+        tokio::time::timeout(Duration::from_mins(1), wait).await.expect("a snapshot in time").unwrap();
+    }
+
+    /// Waits until this many states were refused.
+    async fn rejected(&self, count: u32) {
+        let line = format!("\ndoorward_snapshot_builds_rejected_total {count}\n");
+        let counted = async {
+            while !self.metrics.open_metrics().contains(&line) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), counted).await.expect("a refusal in time");
+    }
+
+    fn age(&self, second: i64) -> u64 {
+        self.snapshots.current().unwrap().age(moment(second)).as_secs()
+    }
+
+    fn revision(&self) -> u64 {
+        self.snapshots.current().unwrap().snapshot.revision().get()
+    }
+
+    /// What user 1 may do.
+    fn decision(&self) -> Decision {
+        let parts =
+            RequestParts { user: "1@example.com", environment: "prod", level: "", permission: "settings:schemas:read" };
+        let request = CheckRequest::new(parts, Attributes::default(), moment(0)).unwrap();
+        let published = self.snapshots.current().unwrap();
+        published.snapshot.decide(account_id(1), &request).unwrap().decision()
+    }
+}
+
+fn moment(second: i64) -> Moment {
+    jiff::Timestamp::from_second(second).unwrap().into()
+}
+
+/// A state with a binding of a policy that is not there, and one that would take the permission away.
+fn broken() -> Vec<Object> {
+    let mut objects = furnished();
+    objects.extend([policy(1, 2, "DENY settings:schemas:read;"), binding(1, 2), binding(1, 3)]);
+    objects
+}
+
+#[tokio::test]
+async fn a_state_that_does_not_compile_keeps_the_last_good_snapshot() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 1, furnished(), 100);
+    fixture.published(store_id(), 1).await;
+    assert_eq!((fixture.decision(), fixture.age(100)), (Decision::Allow, 0));
+
+    fixture.tell(store_id(), 2, broken(), 110);
+    fixture.rejected(1).await;
+    assert_eq!((fixture.revision(), fixture.decision()), (1, Decision::Allow), "the answers are as before");
+    assert_eq!(fixture.age(130), 30, "what is not the newest grows old");
+
+    // Heartbeats of the revision that was refused confirm nothing, and it is not built again.
+    let state = fixture.newest.borrow().state.clone();
+    fixture.newest.send_replace(Newest { state, confirmed: Some((Revision::new(2), moment(140))) });
+    let mut next = furnished();
+    next.push(policy(1, 2, "DENY settings:schemas:read;"));
+    next.push(binding(1, 2));
+    tokio::task::yield_now().await;
+    assert_eq!(fixture.age(140), 40);
+    fixture.tell(store_id(), 3, next, 150);
+    fixture.published(store_id(), 3).await;
+    fixture.rejected(1).await;
+    assert_eq!((fixture.revision(), fixture.decision(), fixture.age(151)), (3, Decision::Deny, 1));
+}
+
+#[tokio::test]
+async fn every_reason_not_to_build_keeps_the_last_good_snapshot() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 1, furnished(), 0);
+    fixture.published(store_id(), 1).await;
+    let mut later_language = furnished();
+    let Some(Object::Global(global)) = later_language.first_mut() else { panic!("the global level comes first") };
+    global.language_version += 1;
+    let no_global = furnished().split_off(1);
+    for (objects, count) in [(later_language, 1), (no_global, 2), (broken(), 3)] {
+        fixture.tell(store_id(), 1 + u64::from(count), objects, 10);
+        fixture.rejected(count).await;
+        assert_eq!((fixture.revision(), fixture.decision(), fixture.age(10)), (1, Decision::Allow, 10));
+    }
+}
+
+#[tokio::test]
+async fn a_heartbeat_makes_the_current_snapshot_young_again() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 1, furnished(), 0);
+    fixture.published(store_id(), 1).await;
+    let confirmed = Some((Revision::new(1), moment(50)));
+    fixture.newest.send_modify(|newest| newest.confirmed = confirmed);
+    // The next state is built after that heartbeat was dealt with.
+    let wait = async {
+        while fixture.age(60) != 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait).await.expect("the heartbeat counts");
+}
+
+#[tokio::test]
+async fn a_revision_of_another_store_confirms_nothing() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 7, furnished(), 0);
+    fixture.published(store_id(), 7).await;
+    // The control plane was set up anew, is at the same number by chance, and its state cannot be built.
+    let other = StoreId::random();
+    fixture.tell(other, 7, broken(), 20);
+    fixture.rejected(1).await;
+    let mut good = furnished();
+    good.push(account(2, "two"));
+    // The refused state was confirmed before the next one is looked at.
+    tokio::task::yield_now().await;
+    assert_eq!(fixture.age(20), 20, "what the other store says is no news of ours");
+    fixture.tell(other, 3, good, 30);
+    fixture.published(other, 3).await;
+    assert_eq!((fixture.revision(), fixture.age(30)), (3, 0), "another store's numbers begin anew");
+}
+
+#[tokio::test]
+async fn the_same_revision_with_another_content_is_built_again() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 5, furnished(), 0);
+    fixture.published(store_id(), 5).await;
+    // The store was restored from an older copy, and has come to the same number on another way.
+    let mut other = furnished();
+    other.extend([policy(1, 2, "DENY settings:schemas:read;"), binding(1, 2)]);
+    fixture.tell(store_id(), 5, other, 10);
+    let flipped = async {
+        while fixture.decision() != Decision::Deny {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), flipped).await.expect("the other content is served");
+}
+
+#[tokio::test]
+async fn a_store_that_goes_back_is_refused_and_counted() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 5, furnished(), 0);
+    fixture.published(store_id(), 5).await;
+    fixture.tell(store_id(), 4, furnished(), 10);
+    fixture.rejected(1).await;
+    assert_eq!((fixture.revision(), fixture.age(10)), (5, 10), "what was refused confirms nothing");
+}
+
+#[tokio::test]
+async fn r30_retired_statements_are_counted() {
+    let mut fixture = Fixture::start();
+    let mut objects = furnished();
+    objects.extend([policy(1, 2, "ALLOW settings:schemas:read, gone:for:good;"), binding(1, 2)]);
+    fixture.tell(store_id(), 1, objects, 0);
+    fixture.published(store_id(), 1).await;
+    let line = "\ndoorward_snapshot_statements_retired 1\n";
+    assert!(fixture.metrics.open_metrics().contains(line), "{}", fixture.metrics.open_metrics());
+}

@@ -1,0 +1,282 @@
+//! Prometheus metrics: structs with closed label sets, no subject, no attribute value.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::model::moment::Moment;
+
+/// Seconds a check may take: the buckets are about those that matter below Envoy's 200 ms.
+const CHECK_BUCKETS: [f64; 14] =
+    [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.2];
+/// Seconds from a commit's event to the snapshot that has it.
+const BUILD_BUCKETS: [f64; 9] = [1e-4, 5e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0];
+
+type FloatGauge = Gauge<f64, AtomicU64>;
+
+/// Every series, and the registry they are read from. A cheap clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    checks: Family<CheckLabels, Counter>,
+    check_seconds: Family<ApiLabels, Histogram>,
+    snapshot_revision: Gauge,
+    snapshot_confirmed: FloatGauge,
+    snapshot_builds: Histogram,
+    snapshot_rejected: Counter,
+    snapshot_retired: Gauge,
+    admin_refused: Counter,
+    watch_events: Family<EventLabels, Counter>,
+    watch_connects: Family<ConnectLabels, Counter>,
+    watchers: Gauge,
+    admin_calls: Family<AdminLabels, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ApiLabels {
+    api: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CheckLabels {
+    api: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConnectLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdminLabels {
+    method: &'static str,
+    code: &'static str,
+}
+
+/// Which door a check came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// `doorward.v1.AuthorizationService`.
+    Native,
+    /// `envoy.service.auth.v3.Authorization`.
+    ExtAuthz,
+}
+
+/// Counts one check when it is told how the check ended, and counts it as cancelled where it never is.
+#[derive(Debug)]
+pub struct CheckObserver<'m> {
+    metrics: &'m Metrics,
+    api: &'static str,
+    outcome: &'static str,
+    begun: Instant,
+}
+
+/// Counts one watcher for as long as it lives.
+#[derive(Debug)]
+pub struct WatcherGuard(Gauge);
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let checks = Family::default();
+        let check_seconds = Family::new_with_constructor((|| Histogram::new(CHECK_BUCKETS)) as fn() -> Histogram);
+        let snapshot_revision = Gauge::default();
+        let snapshot_confirmed = FloatGauge::default();
+        let snapshot_builds = Histogram::new(BUILD_BUCKETS);
+        let (snapshot_rejected, admin_refused) = (Counter::default(), Counter::default());
+        let snapshot_retired = Gauge::default();
+        let (watch_events, watch_connects, admin_calls) = (Family::default(), Family::default(), Family::default());
+        let watchers = Gauge::default();
+        let mut registry = Registry::with_prefix("doorward");
+        registry.register("checks", "Checks answered, by door and outcome", Family::clone(&checks));
+        let help = "Time to answer a check, from the decoded request to the reply";
+        registry.register_with_unit("check_duration", help, Unit::Seconds, Family::clone(&check_seconds));
+        registry.register("snapshot_revision", "Revision of the published snapshot", snapshot_revision.clone());
+        let help = "When the published snapshot was last known to be the newest, in Unix time";
+        registry.register_with_unit("snapshot_confirmed_timestamp", help, Unit::Seconds, snapshot_confirmed.clone());
+        let help = "Time to build a snapshot";
+        registry.register_with_unit("snapshot_build_duration", help, Unit::Seconds, snapshot_builds.clone());
+        let help = "States no snapshot could be built of; the last good one stayed in use";
+        registry.register("snapshot_builds_rejected", help, snapshot_rejected.clone());
+        let help = "Bound statements that the catalogue no longer knows; they grant nothing";
+        registry.register("snapshot_statements_retired", help, snapshot_retired.clone());
+        let help = "Administrative calls without a credential that is good for them";
+        registry.register("admin_calls_refused", help, admin_refused.clone());
+        registry.register("watch_events", "Watch events received, by kind", Family::clone(&watch_events));
+        registry.register("watch_connects", "Watch streams opened, by outcome", Family::clone(&watch_connects));
+        registry.register("watchers", "Watch streams served at the moment", watchers.clone());
+        registry.register("admin_calls", "Administrative calls, by method and code", Family::clone(&admin_calls));
+        Self {
+            registry: Arc::new(registry),
+            checks,
+            check_seconds,
+            snapshot_revision,
+            snapshot_confirmed,
+            snapshot_builds,
+            snapshot_rejected,
+            snapshot_retired,
+            admin_refused,
+            watch_events,
+            watch_connects,
+            watchers,
+            admin_calls,
+        }
+    }
+}
+
+impl Metrics {
+    /// Everything in the text format of `OpenMetrics`.
+    #[must_use]
+    pub fn open_metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Everything in the older text format of Prometheus.
+    #[must_use]
+    pub fn prometheus(&self) -> String {
+        to_prometheus(&self.open_metrics())
+    }
+
+    /// Begins to observe a check.
+    #[must_use]
+    pub fn check(&self, api: Api) -> CheckObserver<'_> {
+        CheckObserver { metrics: self, api: api.label(), outcome: "cancelled", begun: Instant::now() }
+    }
+
+    /// A snapshot was built in `took` and published.
+    pub fn published(&self, revision: u64, took: Duration) {
+        self.snapshot_revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
+        self.snapshot_builds.observe(took.as_secs_f64());
+    }
+
+    /// The published snapshot was known to be the newest at this time.
+    pub fn confirmed(&self, at: Moment) {
+        self.snapshot_confirmed.set(at.unix_seconds());
+    }
+
+    /// So many bound statements are not known to the catalogue.
+    pub fn retired(&self, statements: usize) {
+        self.snapshot_retired.set(i64::try_from(statements).unwrap_or(i64::MAX));
+    }
+
+    /// An administrative call came without a credential that is good for it.
+    pub fn admin_refused(&self) {
+        self.admin_refused.inc();
+    }
+
+    /// A state was refused by the build.
+    pub fn build_rejected(&self) {
+        self.snapshot_rejected.inc();
+    }
+
+    /// A watch event of this kind arrived.
+    pub fn watch_event(&self, event: &'static str) {
+        self.watch_events.get_or_create(&EventLabels { event }).inc();
+    }
+
+    /// A watch stream was opened, or could not be.
+    pub fn watch_connect(&self, outcome: &'static str) {
+        self.watch_connects.get_or_create(&ConnectLabels { outcome }).inc();
+    }
+
+    /// Counts a watcher until the guard is dropped.
+    #[must_use]
+    pub fn watcher(&self) -> WatcherGuard {
+        self.watchers.inc();
+        WatcherGuard(self.watchers.clone())
+    }
+
+    /// An administrative call ended.
+    pub fn admin_call(&self, method: &'static str, code: &'static str) {
+        self.admin_calls.get_or_create(&AdminLabels { method, code }).inc();
+    }
+}
+
+/// In the older format a counter is described under the name of its series, `_total` and all; units and the mark of the
+/// end are unknown.
+fn to_prometheus(open_metrics: &str) -> String {
+    let counter = |line| str::strip_prefix(line, "# TYPE ")?.strip_suffix(" counter");
+    let counters: BTreeSet<&str> = open_metrics.lines().filter_map(counter).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        let _ = match [(); 4].map(|()| words.next()) {
+            [Some("#"), Some("UNIT" | "EOF"), ..] => continue,
+            [Some("#"), Some(keyword), Some(name), Some(rest)] if counters.contains(name) => {
+                // Writing into a string cannot fail.
+                writeln!(text, "# {keyword} {name}_total {rest}")
+            }
+            _ => writeln!(text, "{line}"),
+        };
+    }
+    text
+}
+
+// === impl Api ===
+
+impl Api {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::ExtAuthz => "ext_authz",
+        }
+    }
+}
+
+// === impl CheckObserver ===
+
+impl CheckObserver<'_> {
+    /// Says how the check ended: `allow`, `deny` or `error`.
+    pub fn outcome(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for CheckObserver<'_> {
+    fn drop(&mut self) {
+        self.metrics.checks.get_or_create(&CheckLabels { api: self.api, outcome: self.outcome }).inc();
+        let seconds = self.begun.elapsed().as_secs_f64();
+        self.metrics.check_seconds.get_or_create(&ApiLabels { api: self.api }).observe(seconds);
+    }
+}
+
+// === impl WatcherGuard ===
+
+impl Drop for WatcherGuard {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_format_describes_counters_by_their_series() {
+        let open = "# HELP a_b Two words.\n# TYPE a_b counter\na_b_total{x=\"y z\"} 1\n# TYPE c gauge\n# UNIT c seconds\nc 2\n# EOF\n";
+        let older =
+            "# HELP a_b_total Two words.\n# TYPE a_b_total counter\na_b_total{x=\"y z\"} 1\n# TYPE c gauge\nc 2\n";
+        assert_eq!(to_prometheus(open), older);
+    }
+}
