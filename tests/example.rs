@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::envoy::{Config, Envoy};
 use crate::support::http::{self, EchoServer, Request};
@@ -150,6 +151,8 @@ fn the_example_leaves_nothing_behind() {
 struct Example {
     doorward: Doorward,
     text: String,
+    /// What a killed process leaves behind goes with the test. Dropped after the process.
+    _temporary: TempDir,
 }
 
 // === impl Example ===
@@ -158,12 +161,15 @@ impl Example {
     fn start() -> Self {
         let free = "127.0.0.1:0";
         let listeners = ["--check-listen", free, "--admin-listen", free, "--metrics-listen", free];
-        let doorward = Doorward::start(["serve", "--example"].iter().chain(&listeners));
+        let temporary = tempfile::tempdir().unwrap();
+        let mut command = Doorward::command();
+        command.env("TMPDIR", temporary.path()).args(["serve", "--example"]).args(listeners);
+        let doorward = Doorward::start_with(&mut command);
         doorward.wait_for_message("snapshot published", PATIENCE);
         let text = doorward.wait_for_stdout("the last line of the text", |text| {
             text.contains(": ben@example.com' http").then(|| text.to_owned())
         });
-        Self { doorward, text }
+        Self { doorward, text, _temporary: temporary }
     }
 
     /// The directory, by the path of the state file.
