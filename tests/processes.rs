@@ -115,6 +115,37 @@ fn a_sidecar_outlives_its_control_plane_and_finds_it_again() {
     assert!(age(&pair.ask()) < old);
 }
 
+/// More fields than the trailers of a call can carry, over a real connection: the client gets those that fit.
+#[test]
+fn many_wrong_fields_arrive_over_the_wire() {
+    let home = Home::new();
+    let control = home.control_plane();
+    let groups = vec!["\"x\""; 500].join(",");
+    let request = format!("{{\"account\":\"{ACCOUNT}\",\"user\":{{\"email\":\"a\",\"group_ids\":[{groups}]}}}}");
+    let address = control.listener("admin").to_string();
+    let token = home.root_token();
+    let arguments = ["admin", "--address", &address, "--token-file", token.to_str().unwrap()];
+    let ran = Doorward::run(arguments.iter().copied().chain(["UserService/CreateUser", &request]));
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{told}");
+    for part in ["InvalidArgument", "user.group_ids[0]: must be a UUID", "more are wrong; mend these first"] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn the_root_credential_goes_to_this_machine_only() {
+    let home = Home::new();
+    let token = home.path("root.token");
+    fs::write(&token, "dwa01.x.y\n").unwrap();
+    // An address kept for documentation: nobody is there, and nothing is sent.
+    let arguments = ["admin", "--address", "192.0.2.1:7072", "--token-file", token.to_str().unwrap()];
+    let ran = Doorward::run(arguments.iter().copied().chain(["PolicyService/ListPolicies"]));
+    let told = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(2), "{told}");
+    assert!(told.contains("is not on this machine") && !told.contains("dwa01"), "{told}");
+}
+
 #[test]
 fn every_acknowledged_change_survives_kill_9() {
     let home = Home::new();

@@ -207,3 +207,6 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     file.sync_all()?;
     std::fs::rename(&new, path)
 }
+
+#[cfg(test)]
+mod tests;

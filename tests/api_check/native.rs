@@ -257,3 +257,13 @@ async fn every_answer_is_counted_by_its_outcome() {
         assert!(counted, "{outcome}: {text}");
     }
 }
+
+/// Requests of one tenant must not be judged in another because the first one went.
+#[tokio::test]
+async fn the_only_account_stays_the_account_of_requests_that_name_none() {
+    let doors = Doors::open();
+    assert!(doors.check(question("settings:schemas:read")).await.is_ok());
+    doors.publish(&[&other_account()]);
+    let refused = doors.check(question("settings:schemas:read")).await.unwrap_err();
+    assert_eq!((refused.code(), fields(&refused)), (Code::InvalidArgument, vec!["account".to_owned()]), "{refused}");
+}
