@@ -1,16 +1,32 @@
 //! The meaning of texts: validation against a catalogue, and programs the engine runs.
 
 pub mod account;
+pub mod advice;
+pub mod bind;
 pub mod check;
+pub mod chunks;
+pub mod expand;
+pub mod fill;
+pub mod fit;
+pub mod group;
 pub mod lower;
 pub mod program;
+pub mod subjects;
 
 use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;
 use crate::model::catalogue::Catalogue;
+use crate::model::defaults::Defaults;
 
 /// The global level as this build ships it.
 #[must_use]
 pub fn shipped_global() -> Global {
-    Global { language_version: LANGUAGE_VERSION, catalogue: Catalogue::default_entries().to_vec() }
+    let Defaults { version, policies, groups } = Defaults::shipped().clone();
+    Global {
+        language_version: LANGUAGE_VERSION,
+        catalogue: Catalogue::default_entries().to_vec(),
+        policies,
+        defaults_version: version,
+        groups,
+    }
 }

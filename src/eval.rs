@@ -3,8 +3,10 @@
 //! No lock, no clock, no I/O: it cannot fail for outside reasons (design §7).
 
 mod condition;
+mod edge;
 pub mod engine;
 pub mod outcome;
+mod question;
 mod text;
 
 pub use engine::evaluate;

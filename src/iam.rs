@@ -12,10 +12,12 @@ mod check;
 pub mod environment;
 pub mod group;
 pub mod policy;
+pub mod preview;
 pub mod rejection;
 pub mod service;
 #[cfg(test)]
 mod tests;
+pub mod texts;
 pub mod user;
 
 use crate::model::mutation::Edit;

@@ -8,6 +8,7 @@ pub mod binding;
 pub mod catalogue;
 pub mod credential;
 pub mod decision;
+pub mod defaults;
 pub mod id;
 pub mod identity;
 pub mod level;

@@ -10,6 +10,8 @@
 
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "api_admin/defaults.rs"]
+mod defaults;
 #[path = "api_admin/entrance.rs"]
 mod entrance;
 #[path = "support/nouns.rs"]

@@ -9,6 +9,10 @@
     reason = "a test says why it was skipped, and fails by panicking"
 )]
 
+#[path = "corpus/effective.rs"]
+mod effective;
+mod reference;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -78,11 +82,16 @@ const UNKNOWN: [(&str, bool, &str); 42] = [
     ("dt-160ef2e499", false, "operator_not_supported"),
 ];
 
-/// The rows, or `None` where the corpus is not at hand.
+/// The texts, or `None` where the corpus is not at hand.
 fn rows() -> Option<Vec<Value>> {
+    rows_of("policies.jsonl")
+}
+
+/// The rows of a file of the corpus, or `None` where it is not at hand.
+fn rows_of(name: &str) -> Option<Vec<Value>> {
     let directory = std::env::var_os("DOORWARD_CORPUS")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus"), PathBuf::from);
-    let file = directory.join("policies.jsonl");
+    let file = directory.join(name);
     let text = match std::fs::read_to_string(&file) {
         Ok(text) => text,
         Err(error) => {

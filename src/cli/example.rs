@@ -78,7 +78,7 @@ impl Example {
         let program = std::env::current_exe().map_or("doorward".to_owned(), |path| path.display().to_string());
         let mut text = format!(
             "
-Doorward serves the example account: 2 environments, 5 groups, 8 policies.
+Doorward serves the example account: 2 environments, 11 groups, 8 policies.
 
   check    {check}   admin    {admin}   metrics  {}
   the account as a file: {}

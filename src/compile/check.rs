@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 
+use super::advice;
 use crate::lang::ast::{BoundaryAst, Condition, PolicyAst, Statement};
 use crate::lang::diag::{Diagnostic, in_order};
 use crate::lang::parser::{self, Fragment, Parsed};
@@ -40,6 +41,10 @@ pub fn policy(text: &str, catalogue: &Catalogue) -> Checked<PolicyAst> {
     for statement in &ast.statements {
         checker.statement(&statement.node, within(&fragments, statement.span));
     }
+    // What a text means is known only where it is right.
+    if !checker.diagnostics.iter().any(Diagnostic::is_error) {
+        checker.diagnostics.extend(advice::policy(&ast, catalogue));
+    }
     Checked { ast, diagnostics: in_order(checker.diagnostics) }
 }
 
@@ -51,6 +56,9 @@ pub fn boundary(text: &str, catalogue: &Catalogue) -> Checked<BoundaryAst> {
     let conditions = ast.conditions.iter().map(|condition| Clause::from(&condition.node));
     for clause in conditions.chain(fragments.iter().map(Clause::from)) {
         checker.boundary_clause(clause);
+    }
+    if !checker.diagnostics.iter().any(Diagnostic::is_error) {
+        checker.diagnostics.extend(advice::boundary(&ast));
     }
     Checked { ast, diagnostics: in_order(checker.diagnostics) }
 }
@@ -229,7 +237,7 @@ fn verb(permissions: &[&PermissionName]) -> &'static str {
 }
 
 /// Names in back-ticks with commas between, cut to [`LISTED`].
-fn listed<T: Display>(names: &[T]) -> String {
+pub(super) fn listed<T: Display>(names: &[T]) -> String {
     let shown: Vec<_> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
     match names.len().saturating_sub(LISTED) {
         0 => shown.join(", "),

@@ -3,12 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::value_problem;
+use super::fit::{Fit, fit};
 use super::program::{Clause, Condition, Ordering, Part, Pattern, PolicyProgram, ScalarTest, Text, TextTest};
-use crate::lang::ast::{self, GlobalAttribute, ParameterName, Piece, PolicyAst, Value};
+use crate::lang::ast::{self, BoundaryAst, GlobalAttribute, ParameterName, Piece, PolicyAst, Value};
 use crate::lang::literal;
-use crate::model::catalogue::{Catalogue, ConditionName, GlobalCondition, Operator, PermissionName, ValueKind};
+use crate::model::catalogue::{
+    Catalogue, ConditionName, GlobalCondition, Operator, PermissionName, PermissionNumber, ValueKind,
+};
 use crate::model::limits;
 use crate::model::policy::Effect;
+
+mod bound;
 
 /// Values for `${bindParam:…}`, by name.
 pub type Parameters = BTreeMap<String, String>;
@@ -40,15 +45,6 @@ pub enum BindWarning {
     LiteralWildcard(ParameterName),
 }
 
-/// A program with what the catalogue no longer knows.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Lowered {
-    /// What can run.
-    pub program: PolicyProgram,
-    /// Numbers of statements with a permission or a condition that is not known (rules R30).
-    pub retired: BTreeSet<u16>,
-}
-
 /// The parameters that a policy asks for.
 #[must_use]
 pub fn parameters_of(policy: &PolicyAst) -> BTreeSet<ParameterName> {
@@ -67,43 +63,94 @@ pub fn bind_warnings(policy: &PolicyAst, parameters: &Parameters) -> Vec<BindWar
     surplus.chain(starred.map(|name| BindWarning::LiteralWildcard(name.clone()))).collect()
 }
 
-/// The program of `policy` with `parameters`.
+/// The program of `policy` with `parameters`, without a boundary.
+///
+/// # Errors
+/// As [`lower_bound`].
+pub fn lower(
+    policy: &PolicyAst,
+    parameters: &Parameters,
+    catalogue: &Catalogue,
+) -> Result<PolicyProgram, Vec<BindRejected>> {
+    lower_bound(policy, &Bounds { boundaries: &[], strict: false }, parameters, catalogue)
+}
+
+/// What narrows the ALLOW statements of a binding.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'a> {
+    /// The boundaries, alternatives of each other; a clause names one by its place here.
+    pub boundaries: &'a [BoundaryAst],
+    /// Rules R11: leave out a copy to which the boundary added no condition.
+    pub strict: bool,
+}
+
+/// The program of `policy` with `parameters`, its ALLOW statements narrowed by `bounds` (reference ch. 4.3).
+///
+/// Where the reference copies a statement for each pick of conditions, a clause here holds the alternatives of each name:
+/// AND over names of OR over repeats, which is the OR of all picks in three values too.
 ///
 /// # Errors
 /// Every missing parameter and every value that does not fit, at once.
-pub fn lower(policy: &PolicyAst, parameters: &Parameters, catalogue: &Catalogue) -> Result<Lowered, Vec<BindRejected>> {
-    let missing: Vec<_> = parameters_of(policy)
-        .into_iter()
-        .filter(|name| !parameters.contains_key(name.as_str()))
-        .map(BindRejected::MissingParameter)
-        .collect();
+pub fn lower_bound(
+    policy: &PolicyAst,
+    bounds: &Bounds<'_>,
+    parameters: &Parameters,
+    catalogue: &Catalogue,
+) -> Result<PolicyProgram, Vec<BindRejected>> {
+    let mut needed = parameters_of(policy);
+    needed.extend(bounds.boundaries.iter().flat_map(boundary_parameters));
+    let missing = needed.into_iter().filter(|name| !parameters.contains_key(name.as_str()));
+    let missing: Vec<_> = missing.map(BindRejected::MissingParameter).collect();
     if !missing.is_empty() {
         return Err(missing);
     }
-    let mut lowering =
-        Lowering { parameters, catalogue, clauses: Vec::new(), retired: BTreeSet::new(), rejected: Vec::new() };
+    let mut filling = Filling { parameters, rejected: Vec::new() };
+    let boundaries: Vec<_> =
+        bounds.boundaries.iter().map(|boundary| bound::Lowered::new(boundary, catalogue, &mut filling)).collect();
+    let mut lowering = Lowering {
+        filling,
+        catalogue,
+        boundaries,
+        strict: bounds.strict,
+        clauses: Vec::new(),
+        retired: BTreeSet::new(),
+    };
     for (number, statement) in (0..).zip(&policy.statements) {
         lowering.statement(number, &statement.node);
     }
-    if !lowering.rejected.is_empty() {
-        return Err(lowering.rejected);
+    let Lowering { filling, clauses, retired, .. } = lowering;
+    if !filling.rejected.is_empty() {
+        return Err(filling.rejected);
     }
-    let program = PolicyProgram { clauses: lowering.clauses.into() };
-    Ok(Lowered { program, retired: lowering.retired })
+    Ok(PolicyProgram { clauses: clauses.into(), retired: retired.into_iter().collect() })
+}
+
+/// The parameters that a boundary asks for.
+#[must_use]
+pub fn boundary_parameters(boundary: &BoundaryAst) -> BTreeSet<ParameterName> {
+    let values = boundary.conditions.iter().flat_map(|condition| &condition.node.values);
+    values.flat_map(|value| value.node.parameters().cloned()).collect()
 }
 
 fn conditions_of(policy: &PolicyAst) -> impl Iterator<Item = &ast::Condition> {
     policy.statements.iter().flat_map(|statement| &statement.node.conditions).map(|condition| &condition.node)
 }
 
-/// How one permission takes the conditions of a statement, in their order: the any-match mark, or `None` where it does not.
-type Manner = Vec<Option<bool>>;
+/// How one permission takes the conditions of a statement, and of each boundary: in their order.
+type Manner = (Vec<Fit>, Vec<Vec<Fit>>);
 
 struct Lowering<'a> {
-    parameters: &'a Parameters,
+    filling: Filling<'a>,
     catalogue: &'a Catalogue,
+    boundaries: Vec<bound::Lowered<'a>>,
+    strict: bool,
     clauses: Vec<Clause>,
     retired: BTreeSet<u16>,
+}
+
+/// Conditions to their programs, with the values of parameters.
+struct Filling<'a> {
+    parameters: &'a Parameters,
     rejected: Vec<BindRejected>,
 }
 
@@ -111,47 +158,76 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     fn statement(&mut self, number: u16, statement: &ast::Statement) {
-        let mut manners: BTreeMap<Manner, Vec<PermissionName>> = BTreeMap::new();
+        let mut manners: Vec<(Manner, Vec<PermissionNumber>)> = Vec::new();
         for permission in &statement.permissions {
-            if !self.catalogue.knows(permission.node.as_str()) {
+            let Some(permission_number) = self.catalogue.number(permission.node.as_str()) else {
                 self.retired.insert(number);
                 continue;
-            }
-            let manner = statement.conditions.iter().map(|c| self.manner(&permission.node, &c.node)).collect();
-            let permissions = manners.entry(manner).or_default();
-            if !permissions.contains(&permission.node) {
-                permissions.push(permission.node.clone());
+            };
+            let manner = self.manner(statement, &permission.node);
+            match manners.iter_mut().find(|(known, _)| *known == manner) {
+                Some((_, permissions)) if permissions.contains(&permission_number) => {}
+                Some((_, permissions)) => permissions.push(permission_number),
+                None => manners.push((manner, vec![permission_number])),
             }
         }
-        for (manner, permissions) in manners {
-            self.clause(number, statement, &manner, permissions);
+        for ((own, bounds), permissions) in manners {
+            self.clauses(number, statement, (&own, &bounds), &permissions);
         }
     }
 
-    fn clause(&mut self, number: u16, statement: &ast::Statement, manner: &Manner, permissions: Vec<PermissionName>) {
-        if manner.iter().any(Option::is_none) {
+    fn manner(&self, statement: &ast::Statement, permission: &PermissionName) -> Manner {
+        let own = statement.conditions.iter().map(|it| fit(self.catalogue, permission, &it.node)).collect();
+        let bounds = match statement.effect {
+            Effect::Allow => self.boundaries.iter().map(|it| it.fits(self.catalogue, permission)).collect(),
+            // Boundaries never touch a DENY (reference ch. 4.2, 2).
+            Effect::Deny => Vec::new(),
+        };
+        (own, bounds)
+    }
+
+    /// One clause, or one for each boundary.
+    fn clauses(
+        &mut self,
+        number: u16,
+        statement: &ast::Statement,
+        (own, bounds): (&[Fit], &[Vec<Fit>]),
+        permissions: &[PermissionNumber],
+    ) {
+        if own.iter().any(|fit| !matches!(fit, Fit::Taken { .. })) {
             self.retired.insert(number);
         }
-        let conditions = statement.conditions.iter().zip(manner);
-        let conditions = conditions.map(|(condition, how)| match how {
-            Some(any_match) => self.condition(&condition.node, *any_match),
-            None => Condition::Retired,
-        });
-        let conditions: Box<[Condition]> = conditions.collect();
-        let effect: Effect = statement.effect;
-        self.clauses.push(Clause { statement: number, effect, permissions: permissions.into(), conditions });
-    }
-
-    fn manner(&self, permission: &PermissionName, condition: &ast::Condition) -> Option<bool> {
-        let name = condition.attribute.node.as_str();
-        let operator = condition.operator.node;
-        if let Some(global) = GlobalCondition::from_name(name) {
-            return global.operators().contains(operator).then_some(false);
+        let own = statement.conditions.iter().zip(own);
+        let own: Vec<Condition> = own
+            .map(|(condition, fit)| match fit {
+                Fit::Taken { any_match } => self.filling.condition(&condition.node, *any_match),
+                Fit::NotTaken | Fit::OperatorRefused => Condition::Retired,
+            })
+            .collect();
+        let clause = |boundary: Option<u16>, added: Vec<Condition>| Clause {
+            statement: number,
+            effect: statement.effect,
+            boundary,
+            permissions: permissions.into(),
+            conditions: own.iter().cloned().chain(added).collect(),
+        };
+        if statement.effect == Effect::Deny || self.boundaries.is_empty() {
+            self.clauses.push(clause(None, Vec::new()));
+            return;
         }
-        let spec = self.catalogue.condition(permission.as_str(), name)?;
-        spec.operators.contains(operator).then_some(spec.any_match)
+        for ((place, boundary), fits) in (0..).zip(&self.boundaries).zip(bounds) {
+            match boundary.added(fits) {
+                Some(added) if added.is_empty() && self.strict => {}
+                Some(added) => self.clauses.push(clause(Some(place), added)),
+                None => {}
+            }
+        }
     }
+}
 
+// === impl Filling ===
+
+impl Filling<'_> {
     fn condition(&mut self, condition: &ast::Condition, any_match: bool) -> Condition {
         let name = &condition.attribute.node;
         let kind = ValueKind::of(name.as_str());
@@ -159,9 +235,7 @@ impl Lowering<'_> {
             self.check_filled(name, kind, &value.node);
         }
         let lowered = match GlobalCondition::from_name(name.as_str()) {
-            None => {
-                Some(Condition::Attribute { name: name.as_str().into(), any_match, test: self.text_test(condition) })
-            }
+            None => Some(Condition::Attribute { name: name.clone(), any_match, test: self.text_test(condition) }),
             Some(GlobalCondition::EnvironmentId) => Some(Condition::Environment(self.text_test(condition))),
             Some(GlobalCondition::UserGroup) => Some(Condition::UserGroup(self.text_test(condition))),
             Some(GlobalCondition::WeekDay) => self.week_day(condition),

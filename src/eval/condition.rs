@@ -1,9 +1,15 @@
 //! Conditions: three-valued, joined by AND (D6, rules R1–R3).
 
+use std::cell::{Cell, OnceCell};
+
+use super::edge::next_edge;
 use super::text::{matches_pattern, matches_scalar};
-use crate::compile::program::{AccountProgram, Condition, Ordering, TextTest};
-use crate::model::attribute::{Attributes, Known, Values};
-use crate::model::id::GroupId;
+use crate::compile::account::AccountProgram;
+use crate::compile::program::{Condition, Ordering, TextTest};
+use crate::compile::subjects::Subject;
+use crate::model::attribute::{Known, Values, View};
+use crate::model::decision::{CheckRequest, Target};
+use crate::model::id::{AccountId, GroupId, UserId};
 use crate::model::moment::Moment;
 use crate::model::policy::Effect;
 
@@ -19,22 +25,22 @@ pub(super) enum Truth {
 }
 
 /// What a condition can be about.
-pub(super) struct Facts<'a> {
-    pub(super) attributes: &'a Attributes<'a>,
+pub(super) struct Facts<'p, 'r> {
+    pub(super) attributes: View<'r>,
+    pub(super) target: Target<'r>,
     pub(super) at: Moment,
-    /// `${global:userId}`
-    pub(super) user_id: &'a str,
-    /// `${global:levelId}`
-    pub(super) level_id: &'a str,
-    /// `global:environmentId`, known absent at account level (rules R16).
-    pub(super) environment_id: Option<&'a str>,
-    /// Numbers of the subject's groups.
-    pub(super) groups: &'a [u32],
-    pub(super) program: &'a AccountProgram,
+    pub(super) subject: Subject<'p>,
+    pub(super) program: &'p AccountProgram,
+    /// The first instant at which a time condition that was tested is another (D12).
+    edge: Cell<Option<Moment>>,
+    /// `${global:userId}`, where somebody asked.
+    user_id: OnceCell<[u8; 36]>,
+    /// `${global:levelId}` at account level, where somebody asked.
+    account_id: OnceCell<[u8; 36]>,
 }
 
 /// Whether all conditions hold. FALSE beats UNKNOWN (rules R1).
-pub(super) fn holds(conditions: &[Condition], effect: Effect, facts: &Facts<'_>) -> Truth {
+pub(super) fn holds(conditions: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Truth {
     let mut all = Truth::True;
     for condition in conditions {
         match test(condition, effect, facts) {
@@ -46,28 +52,54 @@ pub(super) fn holds(conditions: &[Condition], effect: Effect, facts: &Facts<'_>)
     all
 }
 
-fn test(condition: &Condition, effect: Effect, facts: &Facts<'_>) -> Truth {
+/// Whether one condition holds.
+pub(super) fn test(condition: &Condition, effect: Effect, facts: &Facts<'_, '_>) -> Truth {
     match condition {
-        Condition::Attribute { name, any_match, test } => match facts.attributes.get(name) {
+        Condition::Attribute { name, any_match, test } => match facts.attributes.get(name.as_str()) {
             Known::NotSupplied => Truth::Unknown,
             Known::Absent => Truth::False,
             Known::Values(values) => test_values(test, values, *any_match, effect, facts),
         },
-        Condition::Environment(test) => match facts.environment_id {
+        Condition::Environment(test) => match facts.environment_id() {
             None => Truth::False,
             Some(id) => test_values(test, Values::One(id), false, effect, facts),
         },
         Condition::UserGroup(test) => Truth::from(facts.any_group(|id| test_one(test, id, facts))),
-        Condition::Date(order, day, offset) => Truth::from(order.fits(&facts.at.day(*offset), day)),
-        Condition::DateTime(order, moment) => Truth::from(order.fits(&facts.at, moment)),
-        Condition::TimeOfDay(order, time, offset) => Truth::from(order.fits(&facts.at.time_of_day(*offset), time)),
-        Condition::WeekDay(days) => Truth::from(days & (1 << facts.at.week_day()) != 0),
         Condition::Retired => Truth::Unknown,
+        Condition::AnyOf(alternatives) => any(alternatives, effect, facts),
+        time => {
+            facts.note_edge(next_edge(time, facts.at));
+            Truth::from(test_time(time, facts.at))
+        }
+    }
+}
+
+/// TRUE beats UNKNOWN, UNKNOWN beats FALSE.
+fn any(alternatives: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Truth {
+    let mut any = Truth::False;
+    for alternative in alternatives {
+        match test(alternative, effect, facts) {
+            Truth::True => return Truth::True,
+            Truth::Unknown => any = Truth::Unknown,
+            Truth::False => {}
+        }
+    }
+    any
+}
+
+/// Whether a time condition holds at `at`; one that is not about time does not.
+fn test_time(condition: &Condition, at: Moment) -> bool {
+    match condition {
+        Condition::Date(order, day, offset) => order.fits(&at.day(*offset), day),
+        Condition::DateTime(order, moment) => order.fits(&at, moment),
+        Condition::TimeOfDay(order, time, offset) => order.fits(&at.time_of_day(*offset), time),
+        Condition::WeekDay(days) => days & (1 << at.week_day()) != 0,
+        _ => false,
     }
 }
 
 /// Rules R3: several values defeat a scalar operator, but must not switch a DENY off.
-fn test_values(test: &TextTest, values: Values<'_>, any_match: bool, effect: Effect, facts: &Facts<'_>) -> Truth {
+fn test_values(test: &TextTest, values: Values<'_>, any_match: bool, effect: Effect, facts: &Facts<'_, '_>) -> Truth {
     match test {
         TextTest::Match { .. } => Truth::from(values.iter().any(|value| test_one(test, value, facts))),
         TextTest::Scalar { .. } if values.len() > 1 && !any_match => match effect {
@@ -81,7 +113,7 @@ fn test_values(test: &TextTest, values: Values<'_>, any_match: bool, effect: Eff
     }
 }
 
-fn test_one(test: &TextTest, value: &str, facts: &Facts<'_>) -> bool {
+fn test_one(test: &TextTest, value: &str, facts: &Facts<'_, '_>) -> bool {
     match test {
         TextTest::Match { patterns, user_groups } => {
             patterns.iter().any(|pattern| matches_pattern(pattern, value, facts))
@@ -101,21 +133,65 @@ impl From<bool> for Truth {
 
 // === impl Facts ===
 
-impl Facts<'_> {
+impl<'p, 'r> Facts<'p, 'r> {
+    pub(super) fn new(request: &'r CheckRequest<'_>, subject: Subject<'p>, program: &'p AccountProgram) -> Self {
+        let CheckRequest { attributes, target, at, .. } = request;
+        let (edge, user_id, account_id) = (Cell::new(None), OnceCell::new(), OnceCell::new());
+        Self { attributes: attributes.view(), target: *target, at: *at, subject, program, edge, user_id, account_id }
+    }
+
+    /// The first instant at which one of the time conditions tested so far is another.
+    pub(super) const fn edge(&self) -> Option<Moment> {
+        self.edge.get()
+    }
+
+    fn note_edge(&self, edge: Option<Moment>) {
+        let first = self.edge.get().into_iter().chain(edge).min();
+        self.edge.set(first);
+    }
+
+    /// `global:environmentId`, known absent at account level (rules R16).
+    fn environment_id(&self) -> Option<&'r str> {
+        match self.target {
+            Target::Account => None,
+            Target::Environment(id) => Some(id),
+        }
+    }
+
+    /// `${global:userId}`
+    pub(super) fn user_id(&self) -> &str {
+        encoded(&self.user_id, |buffer| UserId::encode(self.subject.id, buffer).len())
+    }
+
+    /// `${global:levelId}` (rules R16, R17)
+    pub(super) fn level_id(&self) -> &str {
+        match self.target {
+            Target::Account => encoded(&self.account_id, |buffer| AccountId::encode(self.program.id, buffer).len()),
+            Target::Environment(id) => id,
+        }
+    }
+
     /// Whether any group id of the subject passes `test`.
     fn any_group(&self, mut test: impl FnMut(&str) -> bool) -> bool {
         let mut buffer = [0; 36];
-        let mut groups = self.groups.iter().filter_map(|number| self.program.groups.get(*number as usize));
-        groups.any(|group| test(group.id.encode(&mut buffer)))
+        self.program.groups_of(&self.subject).any(|group| test(group.id.encode(&mut buffer)))
     }
 
     /// Whether `value` is the id of one of the subject's groups (rules R15).
     pub(super) fn is_own_group(&self, value: &str) -> bool {
-        // An id has one spelling, so a value equals one exactly when it reads as it. Groups are numbered in their order.
-        let Ok(id) = value.parse::<GroupId>() else { return false };
-        let number = self.program.groups.binary_search_by_key(&id, |group| group.id);
-        number.is_ok_and(|number| self.groups.binary_search(&(number as u32)).is_ok())
+        // An id has one spelling, so a value equals one exactly when it reads as it.
+        value.parse::<GroupId>().is_ok_and(|id| self.program.is_member(&self.subject, id))
     }
+}
+
+/// The text of an id, written at most once.
+fn encoded<'c>(cell: &'c OnceCell<[u8; 36]>, encode: impl FnOnce(&mut [u8; 36]) -> usize) -> &'c str {
+    let text = cell.get_or_init(|| {
+        let mut buffer = [0; 36];
+        encode(&mut buffer);
+        buffer
+    });
+    std::str::from_utf8(text).unwrap_or_default()
 }
 
 // === impl Ordering ===

@@ -1,7 +1,12 @@
 //! What a decision says, and the proof that it allows.
 
-use crate::compile::program::{AccountProgram, BindingInfo, BoundPolicy, GroupInfo, Rank};
+use crate::compile::group::Origin;
+use crate::model::binding::BindingKey;
 use crate::model::decision::{Decision, ReasonCode};
+use crate::model::id::{EnvironmentId, GroupId};
+use crate::model::moment::Moment;
+use crate::model::policy::{Boundary, Policy};
+use crate::model::text::Name;
 
 /// The proof that a request was allowed. Only evaluation makes one, and an allowing reply cannot be built without it (D13).
 #[derive(Debug)]
@@ -12,6 +17,7 @@ pub struct Permit(());
 #[derive(Debug)]
 pub struct Outcome<'p> {
     reason: Reason<'p>,
+    valid_until: Option<Moment>,
 }
 
 /// Why a decision is what it is.
@@ -25,22 +31,20 @@ pub struct Reason<'p> {
 
 /// The statement that decided, and how it reached the subject.
 #[derive(Debug, Clone, Copy)]
-pub struct StatementReason<'p> {
-    /// The policy.
-    pub policy: &'p BoundPolicy,
-    /// The statement's number in it, from 0.
-    pub statement: u16,
-    /// The binding.
-    pub binding: &'p BindingInfo,
-    /// The group that is bound.
-    pub group: &'p GroupInfo,
-}
+pub struct StatementReason<'p>(Origin<'p>);
 
 // === impl Outcome ===
 
 impl<'p> Outcome<'p> {
-    pub(super) const fn new(reason: Reason<'p>) -> Self {
-        Self { reason }
+    pub(super) const fn new(reason: Reason<'p>, valid_until: Option<Moment>) -> Self {
+        Self { reason, valid_until }
+    }
+
+    /// The first instant at which a time condition that was used is another, so that the same request may be answered
+    /// otherwise (D12); `None` where time plays no part.
+    #[must_use]
+    pub const fn valid_until(&self) -> Option<Moment> {
+        self.valid_until
     }
 
     /// ALLOW or DENY.
@@ -79,17 +83,54 @@ impl<'p> Reason<'p> {
         Self { code, statement: None }
     }
 
-    pub(super) fn statement(code: ReasonCode, program: &'p AccountProgram, rank: Rank) -> Self {
-        let binding = program.bindings.get(rank.binding as usize);
-        let group = binding.and_then(|binding| program.groups.get(binding.group as usize));
-        let policy = program.policies.get(rank.policy as usize);
-        let statement = match (policy, binding, group) {
-            (Some(policy), Some(binding), Some(group)) => {
-                Some(StatementReason { policy, statement: rank.statement, binding, group })
-            }
-            // A rank is made beside the tables it points into; without them the code still says what decided.
-            _ => None,
-        };
-        Self { code, statement }
+    pub(super) const fn statement(code: ReasonCode, origin: Origin<'p>) -> Self {
+        Self { code, statement: Some(StatementReason(origin)) }
+    }
+}
+
+// === impl StatementReason ===
+
+impl<'p> StatementReason<'p> {
+    /// The policy.
+    #[must_use]
+    pub fn policy(&self) -> &'p Policy {
+        &self.0.binding.policy.value
+    }
+
+    /// The statement's number in it, from 0.
+    #[must_use]
+    pub const fn statement(&self) -> u16 {
+        self.0.clause.statement
+    }
+
+    /// The id of the group that the policy is bound to.
+    #[must_use]
+    pub const fn group_id(&self) -> GroupId {
+        self.0.group.id
+    }
+
+    /// The name of that group.
+    #[must_use]
+    pub const fn group_name(&self) -> &'p Name {
+        &self.0.group.name
+    }
+
+    /// The binding.
+    #[must_use]
+    pub const fn binding(&self) -> BindingKey {
+        self.0.binding.key
+    }
+
+    /// The environment it is bound in; `None` at account level.
+    #[must_use]
+    pub fn environment(&self) -> Option<&'p EnvironmentId> {
+        self.0.binding.environment.as_ref().map(|environment| &environment.id)
+    }
+
+    /// The boundary under which it decided; of several that would do, the first by name.
+    #[must_use]
+    pub fn boundary(&self) -> Option<&'p Boundary> {
+        let place = self.0.clause.boundary?;
+        self.0.binding.boundaries.get(usize::from(place)).map(|boundary| &boundary.value)
     }
 }

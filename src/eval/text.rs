@@ -3,7 +3,7 @@
 use super::condition::Facts;
 use crate::compile::program::{Part, Pattern, ScalarTest, Text};
 
-pub(super) fn matches_scalar(scalar: &ScalarTest, value: &str, facts: &Facts<'_>) -> bool {
+pub(super) fn matches_scalar(scalar: &ScalarTest, value: &str, facts: &Facts<'_, '_>) -> bool {
     match scalar {
         ScalarTest::Equals(text) => strip_prefix(text, value, facts) == Some(""),
         ScalarTest::StartsWith(text) => strip_prefix(text, value, facts).is_some(),
@@ -16,7 +16,7 @@ pub(super) fn matches_scalar(scalar: &ScalarTest, value: &str, facts: &Facts<'_>
 }
 
 /// Whether the whole value fits: the first stretch at its start, the last at its end, the others in between in order.
-pub(super) fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_>) -> bool {
+pub(super) fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_, '_>) -> bool {
     match pattern.stretches.as_ref() {
         [] => false,
         [whole] => strip_prefix(whole, value, facts) == Some(""),
@@ -29,14 +29,14 @@ pub(super) fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_>)
     }
 }
 
-fn strip_prefix<'v>(text: &Text, value: &'v str, facts: &Facts<'_>) -> Option<&'v str> {
+fn strip_prefix<'v>(text: &Text, value: &'v str, facts: &Facts<'_, '_>) -> Option<&'v str> {
     match text {
         Text::Literal(literal) => value.strip_prefix(&**literal),
         Text::Template(parts) => parts.iter().try_fold(value, |rest, part| rest.strip_prefix(part_text(part, facts))),
     }
 }
 
-fn strip_suffix<'v>(text: &Text, value: &'v str, facts: &Facts<'_>) -> Option<&'v str> {
+fn strip_suffix<'v>(text: &Text, value: &'v str, facts: &Facts<'_, '_>) -> Option<&'v str> {
     match text {
         Text::Literal(literal) => value.strip_suffix(&**literal),
         Text::Template(parts) => {
@@ -46,7 +46,7 @@ fn strip_suffix<'v>(text: &Text, value: &'v str, facts: &Facts<'_>) -> Option<&'
 }
 
 /// What follows the first occurrence of `text`.
-fn skip_past<'v>(text: &Text, value: &'v str, facts: &Facts<'_>) -> Option<&'v str> {
+fn skip_past<'v>(text: &Text, value: &'v str, facts: &Facts<'_, '_>) -> Option<&'v str> {
     match text {
         Text::Literal(literal) => {
             value.split_once(&**literal).map(|(_, rest)| rest).or(literal.is_empty().then_some(value))
@@ -58,10 +58,10 @@ fn skip_past<'v>(text: &Text, value: &'v str, facts: &Facts<'_>) -> Option<&'v s
     }
 }
 
-fn part_text<'a>(part: &'a Part, facts: &Facts<'a>) -> &'a str {
+fn part_text<'a>(part: &'a Part, facts: &'a Facts<'_, '_>) -> &'a str {
     match part {
         Part::Literal(text) => text,
-        Part::UserId => facts.user_id,
-        Part::LevelId => facts.level_id,
+        Part::UserId => facts.user_id(),
+        Part::LevelId => facts.level_id(),
     }
 }

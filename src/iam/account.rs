@@ -1,10 +1,14 @@
-//! Accounts: each comes with its group `ALL_USERS`.
+//! Accounts: each comes with its group `ALL_USERS` and, where the caller wants them, the default groups.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{self, Violations};
 use super::{Plan, Rejection};
-use crate::model::account::Account;
-use crate::model::id::{AccountId, GroupId};
+use crate::model::account::{Account, DefaultGroup};
+use crate::model::binding::Binding;
+use crate::model::id::{AccountId, GroupId, PolicyId};
 use crate::model::identity::{ALL_USERS, Group, GroupOwner};
+use crate::model::level::BindingLevel;
 use crate::model::mutation::Edit;
 use crate::model::object::{Object, ObjectKey};
 use crate::model::revision::Revision;
@@ -17,6 +21,8 @@ pub struct NewAccount {
     pub id: AccountId,
     /// The id of its group `ALL_USERS`.
     pub all_users: GroupId,
+    /// Ids for the default groups of the global level, in their order; a default group without an id is not made.
+    pub default_groups: Vec<GroupId>,
     /// The rest.
     pub fields: AccountFields,
 }
@@ -30,10 +36,10 @@ pub struct AccountFields {
     pub strict_boundaries: bool,
 }
 
-/// Makes an account with its group `ALL_USERS`.
+/// Makes an account with its group `ALL_USERS`, and the default groups with their bindings at account level.
 ///
 /// # Errors
-/// [`Rejection`]: the id is taken, or a field is invalid.
+/// [`Rejection`]: the id is taken, a field is invalid, or a default group names a policy that is not there.
 pub fn create(state: &State, new: NewAccount) -> Result<Plan, Rejection> {
     let key = ObjectKey::Account(new.id);
     check::new_id(state.account(new.id).map(|owned| &owned.account), &key)?;
@@ -47,7 +53,44 @@ pub fn create(state: &State, new: NewAccount) -> Result<Plan, Rejection> {
         federated_attribute_values: Vec::new(),
     });
     let everybody = Object::Group(new.id, found.finish(everybody)?);
-    Ok(Plan::new(key, vec![Edit::Put(Object::Account(account)), Edit::Put(everybody)]))
+    let mut edits = vec![Edit::Put(Object::Account(account)), Edit::Put(everybody)];
+    for (group, id) in default_groups(state).iter().zip(new.default_groups) {
+        add_default_group(&mut edits, state, new.id, id, group)?;
+    }
+    Ok(Plan::new(key, edits))
+}
+
+fn default_groups(state: &State) -> &[DefaultGroup] {
+    state.global.as_ref().map_or(&[], |global| &global.value.groups)
+}
+
+fn add_default_group(
+    edits: &mut Vec<Edit>,
+    state: &State,
+    account: AccountId,
+    id: GroupId,
+    group: &DefaultGroup,
+) -> Result<(), Rejection> {
+    edits.push(Edit::Put(Object::Group(account, ordinary(id, group))));
+    for policy in &group.policies {
+        if !state.global_policies().contains_key(policy) {
+            return Err(Rejection::NotFound { noun: "default policy", id: policy.to_string() });
+        }
+        edits.push(Edit::Put(Object::Binding(account, default_binding(id, *policy))));
+    }
+    Ok(())
+}
+
+/// A default group as an account has it: like any other.
+fn ordinary(id: GroupId, group: &DefaultGroup) -> Group {
+    let DefaultGroup { name, description, policies: _ } = group.clone();
+    Group { id, name, description, owner: GroupOwner::Local, federated_attribute_values: Vec::new() }
+}
+
+fn default_binding(group: GroupId, policy: PolicyId) -> Binding {
+    let level = BindingLevel::Account;
+    let (parameters, boundaries, metadata) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    Binding { policy, group, level, parameters, boundaries, metadata }
 }
 
 /// Replaces the fields of an account.
@@ -69,25 +112,36 @@ pub fn update(
 /// Takes an account away; with `force` everything it owns goes with it.
 ///
 /// # Errors
-/// [`Rejection`]: it is not there, has changed, or owns something beside its group `ALL_USERS`.
+/// [`Rejection`]: it is not there, has changed, or owns something beside what every new account has: its group
+/// `ALL_USERS`, and default groups with their bindings as they were made.
 pub fn delete(state: &State, id: AccountId, expected: Option<Revision>, force: bool) -> Result<Plan, Rejection> {
     let key = ObjectKey::Account(id);
     let owned = check::account(state, id)?;
     check::current(Some(&owned.account), &key, expected)?;
-    check::unused(&key, belongings(owned), force)?;
+    check::unused(&key, belongings(state, owned), force)?;
     // A store takes away with an account everything it owns.
     Ok(Plan::new(key.clone(), vec![Edit::Delete(key)]))
 }
 
-fn belongings(owned: &AccountState) -> Option<String> {
-    let groups = owned.groups.values().filter(|group| group.value.owner != GroupOwner::AllUsers).count();
+/// What somebody has put there: a default group that was changed counts, and so does what is bound to it.
+fn belongings(state: &State, owned: &AccountState) -> Option<String> {
+    let defaults = default_groups(state);
+    let default_of = |group: &Group| defaults.iter().find(|it| ordinary(group.id, it) == *group);
+    let of_default = |binding: &Binding| {
+        let group = owned.groups.get(&binding.group).and_then(|group| default_of(&group.value));
+        let policies = group.map_or(&[] as &[_], |group| &group.policies);
+        policies.iter().any(|policy| default_binding(binding.group, *policy) == *binding)
+    };
+    let added = |group: &Group| group.owner != GroupOwner::AllUsers && default_of(group).is_none();
+    let groups = owned.groups.values().filter(|group| added(&group.value)).count();
+    let bindings = owned.bindings.values().filter(|binding| !of_default(&binding.value)).count();
     check::users_of(&[
         (owned.environments.len(), "environments"),
         (groups, "groups"),
         (owned.users.len(), "users"),
         (owned.policies.len(), "policies"),
         (owned.boundaries.len(), "boundaries"),
-        (owned.bindings.len(), "bindings"),
+        (bindings, "bindings"),
         (owned.catalogue.len(), "catalogue entries"),
     ])
 }

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{self, Violations};
+use super::texts::Texts;
 use super::{Plan, Rejection, Violation};
-use crate::compile::lower::{BindRejected, Parameters, bind_warnings, lower};
-use crate::lang::ast::PolicyAst;
-use crate::lang::parse_policy;
+use crate::compile::bind::Misfit;
 use crate::model::binding::{Binding, BindingKey};
 use crate::model::catalogue::Catalogue;
 use crate::model::id::{AccountId, BoundaryId, GroupId, PolicyId};
@@ -40,13 +39,13 @@ pub struct BindingFields {
 ///
 /// # Errors
 /// [`Rejection`]: the account is not there, a reference leads nowhere, the policy cannot be bound at the level, a
-/// parameter is missing or does not fit, a limit, a boundary (not supported), or the same content is there.
+/// parameter of the policy or a boundary is missing or does not fit, a limit, or the same content is there.
 pub fn create(state: &State, account: AccountId, fields: BindingFields) -> Result<Plan, Rejection> {
     let catalogue = check::catalogue(state, check::account(state, account)?)?;
-    create_against(state, account, &catalogue, fields)
+    create_against(state, account, &catalogue, &mut Texts::default(), fields)
 }
 
-/// [`create`] against the account's catalogue, for callers that make many.
+/// [`create`] against the account's catalogue, for callers that make many while the texts of the account stay as they are.
 ///
 /// # Errors
 /// As [`create`].
@@ -54,10 +53,11 @@ pub fn create_against(
     state: &State,
     account: AccountId,
     catalogue: &Catalogue,
+    texts: &mut Texts,
     fields: BindingFields,
 ) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
-    let (binding, warnings) = validate(owned, catalogue, fields)?;
+    let (binding, warnings) = validate(state, owned, catalogue, texts, fields)?;
     refuse_duplicate(owned, &binding)?;
     let subject = ObjectKey::Binding(account, binding.key());
     Ok(Plan { subject, edits: vec![Edit::Put(Object::Binding(account, binding))], warnings })
@@ -78,7 +78,7 @@ pub fn update(
     let old = ObjectKey::Binding(account, key);
     check::current(owned.bindings.get(&key), &old, expected)?;
     let catalogue = check::catalogue(state, owned)?;
-    let (binding, warnings) = validate(owned, &catalogue, fields)?;
+    let (binding, warnings) = validate(state, owned, &catalogue, &mut Texts::default(), fields)?;
     if binding.key() == key {
         return Ok(Plan { subject: old, edits: Vec::new(), warnings });
     }
@@ -114,9 +114,12 @@ fn refuse_duplicate(owned: &AccountState, binding: &Binding) -> Result<(), Rejec
     }
 }
 
-fn validate(
+/// The binding, and what its author should know.
+pub(super) fn validate(
+    state: &State,
     owned: &AccountState,
     catalogue: &Catalogue,
+    texts: &mut Texts,
     fields: BindingFields,
 ) -> Result<(Binding, Vec<String>), Rejection> {
     let mut found = Violations::default();
@@ -124,14 +127,14 @@ fn validate(
     check_entries(&mut found, "parameters", &fields.parameters, limits::BINDING_PARAMETERS);
     check_entries(&mut found, "metadata", &fields.metadata, limits::BINDING_METADATA);
     check_boundaries(&mut found, owned, &fields.boundaries);
-    let policy = owned.policies.get(&fields.policy).map(|policy| &policy.value);
+    let policy = state.policy(owned, fields.policy).map(|policy| &policy.value);
     let warnings = if let Some(policy) = policy {
-        check_policy(&mut found, policy, catalogue, &fields)
+        check_level(&mut found, policy, &fields.level);
+        check_texts(&mut found, owned, catalogue, texts, policy, &fields)
     } else {
         found.dangling("policy", "policy", fields.policy);
         Vec::new()
     };
-    refuse_boundaries(&mut found, &fields.boundaries)?;
     found.finish(Some(()))?;
     let BindingFields { policy, group, level, parameters, boundaries, metadata } = fields;
     let boundaries: BTreeSet<_> = boundaries.into_iter().collect();
@@ -179,55 +182,40 @@ fn check_boundaries(found: &mut Violations, owned: &AccountState, boundaries: &[
     }
 }
 
-/// The level and the parameters; the warnings are returned.
-fn check_policy(found: &mut Violations, policy: &Policy, catalogue: &Catalogue, fields: &BindingFields) -> Vec<String> {
-    if !policy.level.may_bind_at(&fields.level) {
-        let problem = format!("a policy of level {} cannot be bound at level {}", policy.level, fields.level);
+fn check_level(found: &mut Violations, policy: &Policy, level: &BindingLevel) {
+    if !policy.level.may_bind_at(level) {
+        let problem = format!("a policy of level {} cannot be bound at level {level}", policy.level);
         found.add("level", "level_not_allowed", problem);
     }
-    let tree = parse_policy(&policy.statements).ast;
-    for Violation { field, code, problem } in problems(&tree, &fields.parameters, catalogue) {
+}
+
+/// The policy with the boundaries and the parameters; the warnings are returned.
+fn check_texts(
+    found: &mut Violations,
+    owned: &AccountState,
+    catalogue: &Catalogue,
+    texts: &mut Texts,
+    policy: &Policy,
+    fields: &BindingFields,
+) -> Vec<String> {
+    // More boundaries than there may be are refused already; what they would do is not worth finding out.
+    let boundaries = fields.boundaries.iter().take(limits::BINDING_BOUNDARIES).copied().collect();
+    let verdict = texts.judge(owned, catalogue, policy, &boundaries, &fields.parameters);
+    for Violation { field, code, problem } in verdict.misfits.iter().map(violation) {
         found.add(field, code, problem);
     }
-    bind_warnings(&tree, &fields.parameters).iter().map(ToString::to_string).collect()
+    if let Some(too_large) = verdict.too_large {
+        found.add("boundaries", "expansion_too_large", too_large.to_string());
+    }
+    verdict.of_values.iter().chain(&*verdict.of_texts).map(ToString::to_string).collect()
 }
 
-/// What is wrong with binding a policy with these parameters, each problem once.
-pub(super) fn problems(tree: &PolicyAst, parameters: &Parameters, catalogue: &Catalogue) -> Vec<Violation> {
-    let rejected = lower(tree, parameters, catalogue).err().unwrap_or_default();
-    let mut violations: Vec<Violation> = Vec::new();
-    for violation in rejected.iter().map(violation) {
-        // A statement that is split by permission reports the same value for each part.
-        if !violations.contains(&violation) {
-            violations.push(violation);
+fn violation(misfit: &Misfit) -> Violation {
+    let problem = misfit.to_string();
+    match misfit {
+        Misfit::Missing { name, .. } => {
+            Violation { field: format!("parameters.{name}"), code: "parameter_missing", problem }
         }
+        Misfit::Value { .. } => Violation { field: "parameters".to_owned(), code: "parameter_invalid", problem },
     }
-    violations
-}
-
-fn violation(rejected: &BindRejected) -> Violation {
-    let problem = rejected.to_string();
-    match rejected {
-        BindRejected::MissingParameter(name) => Violation {
-            field: format!("parameters.{name}"),
-            code: "parameter_missing",
-            problem: format!("is missing; the policy uses `${{bindParam:{name}}}`"),
-        },
-        BindRejected::InvalidValue { .. } => {
-            Violation { field: "parameters".to_owned(), code: "parameter_invalid", problem }
-        }
-    }
-}
-
-/// To leave a boundary out would grant more than was asked for. Beside other violations it is one of them.
-fn refuse_boundaries(found: &mut Violations, boundaries: &[BoundaryId]) -> Result<(), Rejection> {
-    let (code, problem) = ("boundary_not_supported", "a binding with a boundary cannot be enforced yet");
-    if boundaries.is_empty() {
-        return Ok(());
-    }
-    if found.is_empty() {
-        return Err(Rejection::NotSupported { code, problem: problem.to_owned() });
-    }
-    found.add("boundaries", code, problem);
-    Ok(())
 }

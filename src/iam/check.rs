@@ -25,10 +25,6 @@ impl Violations {
         self.0.push(Violation { field: field.into(), code, problem: problem.into() });
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     /// A short text of its own type.
     pub(super) fn text<T: FromStr<Err = InvalidText>>(&mut self, field: &str, text: &str) -> Option<T> {
         text.parse().map_err(|problem| self.bad_text(field, &problem)).ok()
@@ -73,7 +69,7 @@ impl Violations {
             if diagnostic.is_error() {
                 self.add(field, diagnostic.code, told);
             } else {
-                warnings.push(format!("`{field}`: {told}"));
+                warnings.push(format!("`{field}`: {told} [{}]", diagnostic.code));
             }
         }
         warnings

@@ -1,14 +1,12 @@
 //! Policies at account and environment level. Those of the global level ship with Doorward.
 
-use std::collections::BTreeSet;
-
 use super::check::{self, Violations};
-use super::{Plan, Rejection, binding};
+use super::texts::{self, Change, Texts};
+use super::{Plan, Rejection};
 use crate::compile::check::policy as check_policy;
 use crate::compile::lower::parameters_of;
-use crate::lang::ast::{ParameterName, PolicyAst};
+use crate::lang::ast::PolicyAst;
 use crate::lang::parse_policy;
-use crate::model::binding::Binding;
 use crate::model::catalogue::Catalogue;
 use crate::model::id::{AccountId, PolicyId};
 use crate::model::level::Level;
@@ -73,7 +71,7 @@ pub fn create_against(
     let (policy, _, warnings) = fields.validate(id, level, catalogue, found)?;
     check_name(owned, &policy, None)?;
     let key = ObjectKey::Policy(account, id);
-    check::new_id(owned.policies.get(&id), &key)?;
+    check::new_id(state.policy(owned, id), &key)?;
     Ok(Plan { subject: key, edits: vec![Edit::Put(Object::Policy(account, policy))], warnings })
 }
 
@@ -81,7 +79,7 @@ pub fn create_against(
 ///
 /// # Errors
 /// [`Rejection`]: it is not there, has changed, is global, the name is taken, a field is invalid, the parameters differ
-/// while it is bound, or a binding's values do not fit the new text.
+/// while it is bound, or a binding's values do not fit the new text or it expands to too many statements.
 pub fn update(
     state: &State,
     account: AccountId,
@@ -91,12 +89,12 @@ pub fn update(
 ) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
     let key = ObjectKey::Policy(account, id);
+    refuse_shipped(state, owned, id)?;
     let known = &check::current(owned.policies.get(&id), &key, expected)?.value;
-    refuse_global(&known.level, known.name.as_str())?;
     let catalogue = check::catalogue(state, owned)?;
     let level = known.level.clone();
-    let (policy, tree, warnings) = fields.validate(id, level, &catalogue, Violations::default())?;
-    check_bound(owned, known, &tree, &catalogue)?;
+    let (policy, tree, mut warnings) = fields.validate(id, level, &catalogue, Violations::default())?;
+    warnings.extend(check_bound(state, owned, known, tree, &catalogue)?);
     check_name(owned, &policy, Some(&id))?;
     Ok(Plan { subject: key, edits: vec![Edit::Put(Object::Policy(account, policy))], warnings })
 }
@@ -114,9 +112,9 @@ pub fn delete(
 ) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
     let key = ObjectKey::Policy(account, id);
-    let known = &check::current(owned.policies.get(&id), &key, expected)?.value;
-    refuse_global(&known.level, known.name.as_str())?;
-    let bindings: Vec<_> = bindings_of(owned, id).map(|it| ObjectKey::Binding(account, it.key())).collect();
+    refuse_shipped(state, owned, id)?;
+    check::current(owned.policies.get(&id), &key, expected)?;
+    let bindings: Vec<_> = owned.bindings_of_policy(id).map(|(key, _)| ObjectKey::Binding(account, key)).collect();
     check::unused(&key, check::users_of(&[(bindings.len(), "bindings")]), force)?;
     let edits = bindings.into_iter().chain([key.clone()]).map(Edit::Delete).collect();
     Ok(Plan::new(key, edits))
@@ -129,48 +127,44 @@ fn refuse_global(level: &Level, name: &str) -> Result<(), Rejection> {
     }
 }
 
+/// Refuses a change of a policy that the account only inherits.
+fn refuse_shipped(state: &State, owned: &AccountState, id: PolicyId) -> Result<(), Rejection> {
+    match state.policy(owned, id) {
+        Some(policy) => refuse_global(&policy.value.level, policy.value.name.as_str()),
+        None => Ok(()),
+    }
+}
+
 fn check_name(owned: &AccountState, policy: &Policy, own: Option<&PolicyId>) -> Result<(), Rejection> {
     let bearer = owned.policy_by_name(&policy.level, &policy.name).map(|other| other.value.id);
     check::free("policy", "name", &policy.name, bearer, own)
 }
 
-fn bindings_of(owned: &AccountState, id: PolicyId) -> impl Iterator<Item = &Binding> {
-    owned.bindings.values().map(|binding| &binding.value).filter(move |binding| binding.policy == id)
-}
-
-/// Refuses a text that would leave a binding without its parameters, or with values that do not fit.
-fn check_bound(owned: &AccountState, known: &Policy, tree: &PolicyAst, catalogue: &Catalogue) -> Result<(), Rejection> {
-    let mut bindings = bindings_of(owned, known.id).peekable();
+/// Refuses a text that would leave a binding without its parameters, with values that do not fit, or too large; the
+/// warnings are returned.
+fn check_bound(
+    state: &State,
+    owned: &AccountState,
+    known: &Policy,
+    tree: PolicyAst,
+    catalogue: &Catalogue,
+) -> Result<Vec<String>, Rejection> {
+    let mut bindings = owned.bindings_of_policy(known.id).peekable();
     if bindings.peek().is_none() {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let (before, after) = (parameters_of(&parse_policy(&known.statements).ast), parameters_of(tree));
+    let (before, after) = (parameters_of(&parse_policy(&known.statements).ast), parameters_of(&tree));
     let mut found = Violations::default();
     if before != after {
-        let problem = format!(
-            "the policy is bound, so its parameters must stay {}; they would be {}",
-            list(&before),
-            list(&after)
-        );
+        let (before, after) = (texts::listed(&before), texts::listed(&after));
+        let problem = format!("the policy is bound, so its parameters must stay {before}; they would be {after}");
         found.add("statements", "parameters_changed", problem);
         return found.finish(None);
     }
-    for bound in bindings {
-        for problem in binding::problems(tree, &bound.parameters, catalogue) {
-            let key = bound.key();
-            found.add(
-                "statements",
-                "binding_invalid",
-                format!("binding `{key}` would not be valid: {}", problem.problem),
-            );
-        }
-    }
-    found.finish(Some(()))
-}
-
-fn list(names: &BTreeSet<ParameterName>) -> String {
-    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
-    if quoted.is_empty() { "none".to_owned() } else { quoted.join(", ") }
+    let mut texts = Texts::default();
+    texts.assume_policy(known.id, tree);
+    let warnings = Change { field: "statements", state, owned, catalogue, texts }.check(bindings, &mut found);
+    found.finish(Some(warnings))
 }
 
 // === impl PolicyFields ===

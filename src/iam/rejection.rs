@@ -58,14 +58,6 @@ pub enum Rejection {
         /// The revision it has.
         found: Revision,
     },
-    /// Something that Doorward does not do yet and that cannot be left out in silence.
-    #[error("{problem}")]
-    NotSupported {
-        /// A stable name in snake case.
-        code: &'static str,
-        /// What is not supported.
-        problem: String,
-    },
     /// An object that administrators cannot change.
     #[error("{what} is read-only")]
     ReadOnly {
@@ -94,7 +86,6 @@ impl Rejection {
             Self::AlreadyExists { .. } => "already_exists",
             Self::InUse { .. } => "in_use",
             Self::Mismatch { .. } => "mismatch",
-            Self::NotSupported { code, .. } => code,
             Self::ReadOnly { .. } => "read_only",
         }
     }

@@ -25,6 +25,8 @@ use crate::model::state::{AccountState, State};
 
 mod additions;
 mod bindings;
+mod boundaries;
+mod defaults;
 mod service;
 
 type Planned = Result<Plan, Rejection>;
@@ -60,7 +62,7 @@ fn world() -> World {
         boundary: BoundaryId::from_bytes(id(8)),
     };
     world.apply(&[Edit::Put(Object::Global(shipped_global()))]);
-    let new = NewAccount { id: world.account, all_users: world.all_users, fields: account_fields("Example") };
+    let new = new_account(world.account, world.all_users, "Example");
     world.take(account::create(&world.state, new));
     for name in [PROD, "dev"] {
         let fields = EnvironmentFields { name: name.to_owned() };
@@ -83,6 +85,11 @@ fn environment_id(text: &str) -> EnvironmentId {
 
 fn account_fields(name: &str) -> AccountFields {
     AccountFields { name: name.to_owned(), strict_boundaries: false }
+}
+
+/// An account without default groups.
+fn new_account(id: AccountId, all_users: GroupId, name: &str) -> NewAccount {
+    NewAccount { id, all_users, default_groups: Vec::new(), fields: account_fields(name) }
 }
 
 fn group_fields(name: &str) -> GroupFields {
@@ -202,7 +209,7 @@ fn told(edit: &Edit) -> String {
 #[test]
 fn an_account_comes_with_its_all_users_group() {
     let world = world();
-    let new = |id| NewAccount { id, all_users: GroupId::random(), fields: account_fields("Other") };
+    let new = |id| new_account(id, GroupId::random(), "Other");
     check(account::create(&world.state, new(AccountId::random())), "put account, put group");
     check(account::create(&world.state, new(world.account)), "already_exists");
     let everybody = world.owned().all_users().unwrap();
@@ -240,7 +247,7 @@ fn an_account_that_owns_something_is_deleted_by_force_only() {
     check(account::delete(&world.state, world.account, None, true), "delete account");
     let mut bare = State::default();
     let (id, all_users) = (AccountId::random(), GroupId::random());
-    let plan = account::create(&bare, NewAccount { id, all_users, fields: account_fields("Bare") }).unwrap();
+    let plan = account::create(&bare, new_account(id, all_users, "Bare")).unwrap();
     let record = |value| Record {
         created: jiff::Timestamp::UNIX_EPOCH,
         updated: jiff::Timestamp::UNIX_EPOCH,

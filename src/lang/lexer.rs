@@ -179,6 +179,13 @@ impl<'t> Lexer<'t> {
 
     fn word(&mut self) {
         let start = self.at;
+        // Nearly every word is ASCII and is read once.
+        let rest = self.rest().as_bytes();
+        let plain = rest.iter().take_while(|byte| character::is_word(**byte)).count();
+        if rest.get(plain).is_none_or(u8::is_ascii) {
+            self.at += plain;
+            return self.push(TokenKind::Word, start);
+        }
         self.bump_while(|c| matches!(Class::of(c), Class::Word | Class::Letter | Class::Invisible));
         let word = self.since(start);
         let Some(stranger) = word.chars().find(|&c| Class::of(c) != Class::Word) else {

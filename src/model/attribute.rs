@@ -1,5 +1,7 @@
 //! The attributes of a request: what the caller knows, what it knows to be absent, and the rest.
 
+use smallvec::SmallVec;
+
 use super::catalogue::GLOBAL_PREFIX;
 use super::limits;
 use super::text::refuse_control;
@@ -27,10 +29,22 @@ pub enum Values<'a> {
 /// The attributes of one request, within the limits and without contradiction.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes<'a> {
-    /// Sorted by name, no name twice.
-    supplied: Vec<(&'a str, Values<'a>)>,
+    /// No name twice; sorted by name where there are more than [`INLINE`], which also need memory of their own.
+    supplied: SmallVec<[(&'a str, Values<'a>); INLINE]>,
     /// Sorted.
-    absent: Vec<&'a str>,
+    absent: SmallVec<[&'a str; INLINE_ABSENT]>,
+}
+
+/// Attributes that a request can have without an allocation.
+const INLINE: usize = 8;
+/// Absent names that a request can tell without an allocation.
+const INLINE_ABSENT: usize = 4;
+
+/// The attributes of a request, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'v> {
+    supplied: &'v [(&'v str, Values<'v>)],
+    absent: &'v [&'v str],
 }
 
 /// A part of a request that cannot be used. It names the field, never a secret.
@@ -82,12 +96,12 @@ impl<'a> Attributes<'a> {
         supplied: impl IntoIterator<Item = (&'a str, Values<'a>)>,
         absent: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, InvalidRequest> {
-        let mut supplied: Vec<_> = supplied.into_iter().collect();
+        let mut supplied: SmallVec<[_; INLINE]> = supplied.into_iter().collect();
         if supplied.len() > limits::REQUEST_ATTRIBUTES {
             let problem = format!("holds {} names, the limit is {}", supplied.len(), limits::REQUEST_ATTRIBUTES);
             return Err(InvalidRequest::new("attributes", problem));
         }
-        let mut absent: Vec<_> = absent.into_iter().collect();
+        let mut absent: SmallVec<[_; INLINE_ABSENT]> = absent.into_iter().collect();
         if absent.len() > limits::REQUEST_ABSENT {
             let problem = format!("holds {} names, the limit is {}", absent.len(), limits::REQUEST_ABSENT);
             return Err(InvalidRequest::new("absent", problem));
@@ -99,12 +113,18 @@ impl<'a> Attributes<'a> {
         for name in &absent {
             check_name("absent", name)?;
         }
-        supplied.sort_unstable_by_key(|&(name, _)| name);
-        absent.sort_unstable();
-        if let Some(name) = supplied.windows(2).find_map(|pair| same_name(pair)) {
+        if supplied.len() > INLINE {
+            supplied.sort_unstable_by_key(|&(name, _)| name);
+        }
+        if absent.len() > 1 {
+            absent.sort_unstable();
+        }
+        if let Some(name) = twice(&supplied) {
             return Err(InvalidRequest::new(format!("attributes.{name}"), "is given twice"));
         }
-        if let Some((name, _)) = supplied.iter().find(|(name, _)| absent.binary_search(name).is_ok()) {
+        if let Some((name, _)) =
+            supplied.iter().find(|(name, _)| !absent.is_empty() && absent.binary_search(name).is_ok())
+        {
             return Err(InvalidRequest::new(
                 format!("absent.{name}"),
                 "is among the attributes too; it cannot be both",
@@ -113,25 +133,50 @@ impl<'a> Attributes<'a> {
         Ok(Self { supplied, absent })
     }
 
+    /// The same, borrowed.
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        View { supplied: &self.supplied, absent: &self.absent }
+    }
+
     /// What the request says about `name`.
     #[must_use]
-    pub fn get(&self, name: &str) -> Known<'a> {
-        match self.supplied.binary_search_by(|&(known, _)| known.cmp(name)) {
-            Ok(index) => match self.supplied.get(index) {
-                Some(&(_, values)) if !values.is_empty() => Known::Values(values),
-                _ => Known::Absent,
-            },
-            Err(_) if self.absent.binary_search(&name).is_ok() => Known::Absent,
-            Err(_) => Known::NotSupplied,
+    pub fn get(&self, name: &str) -> Known<'_> {
+        self.view().get(name)
+    }
+}
+
+// === impl View ===
+
+impl<'v> View<'v> {
+    /// What the request says about `name`.
+    #[must_use]
+    pub fn get(self, name: &str) -> Known<'v> {
+        // A handful is compared faster than it is bisected: most names differ in their length.
+        let supplied = match self.supplied.len() {
+            0..=INLINE => self.supplied.iter().find(|(known, _)| *known == name),
+            _ => {
+                self.supplied.binary_search_by(|&(known, _)| known.cmp(name)).ok().and_then(|at| self.supplied.get(at))
+            }
+        };
+        match supplied {
+            Some((_, values)) if !values.is_empty() => Known::Values(*values),
+            Some(_) => Known::Absent,
+            None if self.absent.binary_search(&name).is_ok() => Known::Absent,
+            None => Known::NotSupplied,
         }
     }
 }
 
-fn same_name<'a>(pair: &[(&'a str, Values<'a>)]) -> Option<&'a str> {
-    match pair {
-        [(first, _), (second, _)] if first == second => Some(first),
-        _ => None,
+/// A name that comes twice. A handful is compared each with each, more are sorted.
+fn twice<'a>(supplied: &[(&'a str, Values<'a>)]) -> Option<&'a str> {
+    if supplied.len() > INLINE {
+        let mut pairs = supplied.iter().zip(supplied.iter().skip(1));
+        return pairs.find(|((first, _), (second, _))| first == second).map(|((name, _), _)| *name);
     }
+    let mut earlier =
+        supplied.iter().enumerate().filter_map(|(count, (name, _))| Some((supplied.get(..count)?, *name)));
+    earlier.find(|(earlier, name)| earlier.iter().any(|(other, _)| other == name)).map(|(_, name)| name)
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), InvalidRequest> {

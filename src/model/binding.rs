@@ -72,6 +72,11 @@ impl Binding {
 
 // === impl BindingKey ===
 
+impl BindingKey {
+    /// The first in their order: where a range begins.
+    pub const FIRST: Self = Self([0; 16]);
+}
+
 impl fmt::Display for BindingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -4,8 +4,9 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
@@ -53,12 +54,12 @@ pub struct OperatorSet(u16);
 /// `service:resource:action`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct PermissionName(Box<str>);
+pub struct PermissionName(Arc<str>);
 
 /// `service:attribute`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ConditionName(Box<str>);
+pub struct ConditionName(Arc<str>);
 
 /// A text that is no name of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,10 +153,19 @@ pub enum GlobalCondition {
     UserGroup,
 }
 
-/// A catalogue ready to be asked. Cheap to clone entry by entry, immutable in use.
+/// The number of a permission in one catalogue. An addition gets the next one and changes no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PermissionNumber(u32);
+
+/// A catalogue ready to be asked, immutable in use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    permissions: BTreeMap<PermissionName, BTreeMap<ConditionName, ConditionSpec>>,
+    /// For answers in order.
+    sorted: BTreeMap<PermissionName, PermissionNumber>,
+    /// For look-ups on the way of a request.
+    numbers: FxHashMap<PermissionName, PermissionNumber>,
+    /// By number.
+    entries: Vec<BTreeMap<ConditionName, ConditionSpec>>,
     /// Each condition that some permission takes, with the operators that any of them takes.
     conditions: BTreeMap<ConditionName, OperatorSet>,
 }
@@ -287,11 +297,17 @@ impl fmt::Debug for OperatorSet {
 
 /// Whether `text` is `parts` names joined by `:` (reference ch. 1.9, `name`).
 fn has_parts(text: &str, parts: usize) -> bool {
-    let is_name = |name: &str| {
-        name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-    };
-    text.len() <= limits::CATALOGUE_NAME_BYTES && text.split(':').count() == parts && text.split(':').all(is_name)
+    // One pass: a name begins after each colon, with a letter or digit.
+    let (mut found, mut begins) = (1, true);
+    for byte in text.bytes() {
+        match byte {
+            b':' if !begins => (found, begins) = (found + 1, true),
+            b'-' | b'_' | b'.' if !begins => {}
+            _ if byte.is_ascii_alphanumeric() => begins = false,
+            _ => return false,
+        }
+    }
+    found == parts && !begins && text.len() <= limits::CATALOGUE_NAME_BYTES
 }
 
 macro_rules! catalogue_name {
@@ -320,7 +336,7 @@ macro_rules! catalogue_name {
 
         impl From<$name> for String {
             fn from(name: $name) -> Self {
-                name.0.into()
+                name.0.as_ref().to_owned()
             }
         }
 
@@ -406,6 +422,16 @@ impl GlobalCondition {
     }
 }
 
+// === impl PermissionNumber ===
+
+impl PermissionNumber {
+    /// The place in a list that has one element for each permission.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 // === impl Catalogue ===
 
 impl Catalogue {
@@ -450,23 +476,38 @@ impl Catalogue {
     /// Whether the permission exists.
     #[must_use]
     pub fn knows(&self, permission: &str) -> bool {
-        self.permissions.contains_key(permission)
+        self.numbers.contains_key(permission)
+    }
+
+    /// The number of a permission.
+    #[must_use]
+    pub fn number(&self, permission: &str) -> Option<PermissionNumber> {
+        self.numbers.get(permission).copied()
     }
 
     /// Every permission, sorted.
     pub fn permissions(&self) -> impl Iterator<Item = &PermissionName> {
-        self.permissions.keys()
+        self.sorted.keys()
+    }
+
+    /// Every permission with its number, sorted by name.
+    pub fn numbered(&self) -> impl Iterator<Item = (&PermissionName, PermissionNumber)> {
+        self.sorted.iter().map(|(name, number)| (name, *number))
     }
 
     /// How `permission` takes `condition`; `None` where it does not. Global conditions are not asked here.
     #[must_use]
     pub fn condition(&self, permission: &str, condition: &str) -> Option<&ConditionSpec> {
-        self.permissions.get(permission)?.get(condition)
+        self.entry(permission)?.get(condition)
     }
 
     /// The conditions of `permission`, sorted.
     pub fn conditions_of(&self, permission: &str) -> impl Iterator<Item = &ConditionSpec> {
-        self.permissions.get(permission).into_iter().flat_map(BTreeMap::values)
+        self.entry(permission).into_iter().flat_map(BTreeMap::values)
+    }
+
+    fn entry(&self, permission: &str) -> Option<&BTreeMap<ConditionName, ConditionSpec>> {
+        self.entries.get(self.number(permission)?.index())
     }
 
     /// The operators that some permission takes for `condition`; empty where no permission knows it.
@@ -476,6 +517,12 @@ impl Catalogue {
             Some(global) => global.operators(),
             None => self.conditions.get(condition).copied().unwrap_or_default(),
         }
+    }
+
+    /// Whether some permission knows `condition`.
+    #[must_use]
+    pub fn knows_condition(&self, condition: &str) -> bool {
+        GlobalCondition::from_name(condition).is_some() || self.conditions.contains_key(condition)
     }
 
     /// Adds an entry after checking it against rules R28.
@@ -493,7 +540,7 @@ impl Catalogue {
         if permission.as_str().starts_with(ROLE_PREFIX) {
             return Err(CatalogueRejected::RolePermission(permission.clone()));
         }
-        let there = self.permissions.get(permission);
+        let there = self.entry(permission.as_str());
         for (index, spec) in conditions.iter().enumerate() {
             check_added_condition(spec)?;
             let earlier = conditions.iter().take(index).find(|other| other.name == spec.name);
@@ -515,7 +562,13 @@ impl Catalogue {
     }
 
     fn insert(&mut self, entry: &CatalogueEntry) {
-        let conditions = self.permissions.entry(entry.permission.clone()).or_default();
+        let next = PermissionNumber(self.entries.len() as u32);
+        let number = *self.numbers.entry(entry.permission.clone()).or_insert(next);
+        if number == next {
+            self.sorted.insert(entry.permission.clone(), number);
+            self.entries.push(BTreeMap::new());
+        }
+        let Some(conditions) = self.entries.get_mut(number.index()) else { return };
         for spec in &entry.conditions {
             conditions.entry(spec.name.clone()).or_insert_with(|| spec.clone());
             let anywhere = self.conditions.entry(spec.name.clone()).or_default();

@@ -51,6 +51,12 @@ macro_rules! uuid_id {
                 self.0.as_hyphenated().encode_lower(buffer)
             }
 
+            /// The 128 bits, as evenly spread as the random id.
+            #[must_use]
+            pub const fn bits(self) -> u128 {
+                self.0.as_u128()
+            }
+
             /// An id made of 16 bytes, with the bits of version 4 set.
             #[must_use]
             pub fn from_bytes(bytes: [u8; 16]) -> Self {

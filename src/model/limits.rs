@@ -28,6 +28,8 @@ pub const BINDING_PARAMETERS: usize = 64;
 pub const PARAMETER_VALUE_BYTES: usize = 1_024;
 /// Boundaries of one binding.
 pub const BINDING_BOUNDARIES: usize = 20;
+/// Statements that one binding expands to: counted before equal ones are merged, without those that grant nothing.
+pub const EXPANDED_STATEMENTS: usize = 10_000;
 /// Metadata entries of one binding.
 pub const BINDING_METADATA: usize = 64;
 /// Diagnostics reported for one text; past it one more says how many were left out.

@@ -44,6 +44,24 @@ impl Moment {
         (self.local(offset).div_euclid(DAY)) as i64
     }
 
+    /// The first instant of a local day in `offset`.
+    #[must_use]
+    pub const fn start_of_day(day: i64, offset: Offset) -> Self {
+        Self(day as i128 * DAY - offset.0 as i128 * SECOND)
+    }
+
+    /// The next instant there is.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// The instant this many nanoseconds later.
+    #[must_use]
+    pub const fn after(self, nanoseconds: i64) -> Self {
+        Self(self.0.saturating_add(nanoseconds as i128))
+    }
+
     /// Nanoseconds since local midnight in `offset`.
     #[must_use]
     pub const fn time_of_day(self, offset: Offset) -> i64 {

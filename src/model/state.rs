@@ -10,7 +10,7 @@ use super::account::{Account, Environment, Global};
 use super::binding::{Binding, BindingKey};
 use super::catalogue::{CatalogueEntry, PermissionName};
 use super::id::{AccountId, BoundaryId, EnvironmentId, GroupId, PolicyId, UserId};
-use super::identity::{Group, User};
+use super::identity::{Group, GroupOwner, User};
 use super::level::Level;
 use super::object::{Change, Object, ObjectKey, Record};
 use super::policy::{Boundary, Policy};
@@ -29,6 +29,7 @@ pub struct State {
     pub global: Option<Shared<Global>>,
     /// Every account.
     pub accounts: OrdMap<AccountId, Arc<AccountState>>,
+    global_policies: OrdMap<PolicyId, Shared<Policy>>,
 }
 
 /// Everything that one account owns.
@@ -52,7 +53,11 @@ pub struct AccountState {
     pub catalogue: OrdMap<PermissionName, Shared<CatalogueEntry>>,
     emails: HashMap<Email, UserId>,
     service_names: OrdSet<(Name, UserId)>,
+    bindings_of_group: OrdSet<(GroupId, BindingKey)>,
+    bindings_of_policy: OrdSet<(PolicyId, BindingKey)>,
+    bindings_of_boundary: OrdSet<(BoundaryId, BindingKey)>,
     group_names: HashMap<Name, GroupId>,
+    all_users: Option<GroupId>,
     policy_names: HashMap<(Level, Name), PolicyId>,
     boundary_names: HashMap<Name, BoundaryId>,
 }
@@ -80,6 +85,25 @@ impl State {
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<&AccountState> {
         self.accounts.get(&id).map(Arc::as_ref)
+    }
+
+    /// The default policies, by id; they are no account's.
+    #[must_use]
+    pub const fn global_policies(&self) -> &OrdMap<PolicyId, Shared<Policy>> {
+        &self.global_policies
+    }
+
+    /// The default policy of this name.
+    #[must_use]
+    pub fn global_policy_by_name(&self, name: &Name) -> Option<&Shared<Policy>> {
+        self.global_policies.values().find(|policy| policy.value.name == *name)
+    }
+
+    /// The policy of this id that `owned` has or inherits. An account's own one is found first, so that no default
+    /// policy of a later build takes the place of one that is bound.
+    #[must_use]
+    pub fn policy<'a>(&'a self, owned: &'a AccountState, id: PolicyId) -> Option<&'a Shared<Policy>> {
+        owned.policies.get(&id).or_else(|| self.global_policies.get(&id))
     }
 
     /// Applies the changes of one commit.
@@ -118,11 +142,15 @@ impl State {
 
     fn put(&mut self, record: &Record<Object>) -> Result<(), ChangeRejected> {
         match &record.value {
-            Object::Global(global) => self.global = Some(share(record, global)),
+            Object::Global(global) => {
+                let shared = |policy: &Policy| (policy.id, share(record, policy));
+                self.global_policies = global.policies.iter().map(shared).collect();
+                self.global = Some(share(record, global));
+            }
             Object::Account(account) => match self.accounts.get_mut(&account.id) {
                 Some(known) => Arc::make_mut(known).account = share(record, account),
                 None => {
-                    self.accounts.insert(account.id, Arc::new(AccountState::new(share(record, account))));
+                    self.accounts.insert(account.id, Arc::new(AccountState::empty(share(record, account))));
                 }
             },
             owned => self.owner(&owned.key())?.put(record),
@@ -151,7 +179,9 @@ impl State {
 // === impl AccountState ===
 
 impl AccountState {
-    fn new(account: Shared<Account>) -> Self {
+    /// An account that owns nothing.
+    #[must_use]
+    pub fn empty(account: Shared<Account>) -> Self {
         Self {
             account,
             environments: OrdMap::new(),
@@ -163,7 +193,11 @@ impl AccountState {
             catalogue: OrdMap::new(),
             emails: HashMap::new(),
             service_names: OrdSet::new(),
+            bindings_of_group: OrdSet::new(),
+            bindings_of_policy: OrdSet::new(),
+            bindings_of_boundary: OrdSet::new(),
             group_names: HashMap::new(),
+            all_users: None,
             policy_names: HashMap::new(),
             boundary_names: HashMap::new(),
         }
@@ -200,10 +234,34 @@ impl AccountState {
         self.boundary_names.get(name).and_then(|id| self.boundaries.get(id))
     }
 
+    /// The bindings of a group, by key.
+    pub fn bindings_of_group(&self, group: GroupId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
+        self.indexed(&self.bindings_of_group, group)
+    }
+
+    /// The bindings of a policy, by key.
+    pub fn bindings_of_policy(&self, policy: PolicyId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
+        self.indexed(&self.bindings_of_policy, policy)
+    }
+
+    /// The bindings that a boundary narrows, by key.
+    pub fn bindings_of_boundary(&self, boundary: BoundaryId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
+        self.indexed(&self.bindings_of_boundary, boundary)
+    }
+
+    fn indexed<'a, I: Copy + Ord>(
+        &'a self,
+        index: &'a OrdSet<(I, BindingKey)>,
+        id: I,
+    ) -> impl Iterator<Item = (BindingKey, &'a Shared<Binding>)> {
+        let of_id = index.range((id, BindingKey::FIRST)..).take_while(move |(other, _)| *other == id);
+        of_id.filter_map(|(_, key)| self.bindings.get(key).map(|binding| (*key, binding)))
+    }
+
     /// The group that holds everybody.
     #[must_use]
     pub fn all_users(&self) -> Option<&Shared<Group>> {
-        self.groups.values().find(|group| group.value.owner == super::identity::GroupOwner::AllUsers)
+        self.all_users.and_then(|id| self.groups.get(&id))
     }
 
     fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
@@ -253,6 +311,9 @@ impl AccountState {
             }
             Object::Group(_, it) => {
                 self.group_names.insert(it.name.clone(), it.id);
+                if it.owner == GroupOwner::AllUsers {
+                    self.all_users = Some(it.id);
+                }
                 self.groups.insert(it.id, share(record, it));
             }
             Object::Policy(_, it) => {
@@ -264,7 +325,11 @@ impl AccountState {
                 self.boundaries.insert(it.id, share(record, it));
             }
             Object::Binding(_, it) => {
-                self.bindings.insert(it.key(), share(record, it));
+                let key = it.key();
+                self.bindings_of_group.insert((it.group, key));
+                self.bindings_of_policy.insert((it.policy, key));
+                self.bindings_of_boundary.extend(it.boundaries.iter().map(|boundary| (*boundary, key)));
+                self.bindings.insert(key, share(record, it));
             }
             Object::CatalogueEntry(_, it) => {
                 self.catalogue.insert(it.permission.clone(), share(record, it));
@@ -289,6 +354,7 @@ impl AccountState {
             ObjectKey::Group(_, id) => {
                 if let Some(old) = self.groups.remove(id) {
                     forget(&mut self.group_names, &old.value.name, id);
+                    self.all_users = self.all_users.filter(|known| known != id);
                 }
             }
             ObjectKey::Policy(_, id) => {
@@ -302,7 +368,13 @@ impl AccountState {
                 }
             }
             ObjectKey::Binding(_, key) => {
-                self.bindings.remove(key);
+                if let Some(old) = self.bindings.remove(key) {
+                    self.bindings_of_group.remove(&(old.value.group, *key));
+                    self.bindings_of_policy.remove(&(old.value.policy, *key));
+                    for boundary in &old.value.boundaries {
+                        self.bindings_of_boundary.remove(&(*boundary, *key));
+                    }
+                }
             }
             ObjectKey::CatalogueEntry(_, id) => {
                 self.catalogue.remove(id);

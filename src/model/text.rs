@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,10 +35,33 @@ pub enum InvalidText {
 /// # Errors
 /// [`InvalidText::Control`] with the character.
 pub fn refuse_control(text: &str) -> Result<(), InvalidText> {
+    if is_plain(text.as_bytes()) {
+        return Ok(());
+    }
     match text.chars().find(|c| c.is_control()) {
         Some(found) => Err(InvalidText::Control(found)),
         None => Ok(()),
     }
+}
+
+/// Whether every byte is printable ASCII: most texts are, and this tells it eight bytes at a time.
+fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let all = words.iter().all(|word| is_plain_word(*word));
+    // The last word of a longer text overlaps the one before it.
+    all && match text.last_chunk::<8>() {
+        Some(last) => is_plain_word(*last),
+        None => rest.iter().all(|byte| matches!(byte, b' '..=b'~')),
+    }
+}
+
+const fn is_plain_word(word: [u8; 8]) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_le_bytes(word);
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word.wrapping_add(ONES);
+    (below_space | delete | word) & HIGH == 0
 }
 
 macro_rules! short_text {
@@ -45,7 +69,7 @@ macro_rules! short_text {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text, byte for byte as it was given.
@@ -80,7 +104,7 @@ macro_rules! short_text {
 
         impl From<$name> for String {
             fn from(text: $name) -> Self {
-                text.0.into()
+                text.0.as_ref().to_owned()
             }
         }
 
@@ -123,5 +147,34 @@ pub fn check_description(text: &str) -> Result<(), InvalidText> {
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
         Some(found) => Err(InvalidText::Control(found)),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_character_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            let plain = "~ az".chars().cycle().take(length).collect::<String>();
+            assert_eq!(refuse_control(&plain), Ok(()));
+            for place in 0..length {
+                for (character, control) in [
+                    ('\n', true),
+                    ('\0', true),
+                    ('\u{1f}', true),
+                    ('\u{7f}', true),
+                    ('\u{85}', true),
+                    ('é', false),
+                    ('\u{ff}', false),
+                ] {
+                    let text: String =
+                        plain.chars().enumerate().map(|(at, c)| if at == place { character } else { c }).collect();
+                    let expected = if control { Err(InvalidText::Control(character)) } else { Ok(()) };
+                    assert_eq!(refuse_control(&text), expected, "{text:?}");
+                }
+            }
+        }
     }
 }

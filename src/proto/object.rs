@@ -2,12 +2,14 @@
 //!
 //! Messages are destructured without `..`, so that a new field of a proto breaks the build until somebody decides about it.
 
+mod global;
+
 use std::str::FromStr;
 
 use prost_types::Timestamp;
 
 use super::doorward as pb;
-use crate::model::account::{Account, Environment, Global};
+use crate::model::account::{Account, Environment};
 use crate::model::binding::Binding;
 use crate::model::catalogue::{CatalogueEntry, ConditionSpec, Operator};
 use crate::model::id::{AccountId, EnvironmentId};
@@ -16,6 +18,7 @@ use crate::model::level::{BindingLevel, Level};
 use crate::model::object::{Change, Object, ObjectKey, Record};
 use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
+use global::{global, to_global};
 
 /// A message that is no object: the update is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +40,7 @@ pub fn from_record(record: &Record<Object>) -> pb::Object {
     let meta = Some(metadata(record));
     let account = record.value.key().account().map(|id| id.to_string()).unwrap_or_default();
     let object = match &record.value {
-        Object::Global(it) => pb::object::Object::Global(pb::Global {
-            language_version: it.language_version,
-            catalogue: it.catalogue.iter().map(|entry| catalogue_entry(entry, None)).collect(),
-            metadata: meta,
-        }),
+        Object::Global(it) => pb::object::Object::Global(global(it, meta)),
         Object::Account(it) => pb::object::Object::AccountObject(self::account(it, meta)),
         Object::Environment(_, it) => pb::object::Object::Environment(environment(it, meta)),
         Object::User(_, it) => match &it.kind {
@@ -190,6 +189,7 @@ pub fn policy(it: &Policy, metadata: Option<pb::Metadata>) -> pb::Policy {
         tags: it.tags.clone(),
         statements: it.statements.clone(),
         metadata,
+        level: it.level.name().to_owned(),
     }
 }
 
@@ -302,12 +302,6 @@ fn stamped(message: Option<pb::Metadata>, value: Object) -> Converted<Record<Obj
     })
 }
 
-fn to_global(message: pb::Global) -> Converted<Record<Object>> {
-    let pb::Global { language_version, catalogue, metadata } = message;
-    let catalogue = catalogue.into_iter().map(to_entry).collect::<Converted<_>>()?;
-    stamped(metadata, Object::Global(Global { language_version, catalogue }))
-}
-
 fn to_account(message: pb::Account) -> Converted<Record<Object>> {
     let pb::Account { id: account, name, strict_boundaries, metadata } = message;
     let account = Account { id: id("id", &account)?, name: id("name", &name)?, strict_boundaries };
@@ -377,11 +371,15 @@ fn to_group(owner: AccountId, message: pb::Group) -> Converted<Record<Object>> {
 }
 
 fn to_policy(owner: AccountId, message: pb::Policy) -> Converted<Record<Object>> {
-    let pb::Policy { id: policy, environment, name, description, tags, statements, metadata } = message;
+    let pb::Policy { id: policy, environment, name, description, tags, statements, metadata, level: told } = message;
     let level = match to_optional_environment(&environment)? {
         None => Level::Account,
         Some(environment) => Level::Environment(environment),
     };
+    // A control plane of an earlier version says nothing here.
+    if !told.is_empty() && told != level.name() {
+        return Err(invalid("level", "is not that of the policy's place"));
+    }
     let (policy, name) = (id("id", &policy)?, id("name", &name)?);
     let policy = Policy { id: policy, level, name, description, tags, statements };
     stamped(metadata, Object::Policy(owner, policy))

@@ -10,8 +10,6 @@ use crate::clock::Clock;
 use crate::compile::shipped_global;
 use crate::config::resolved::StoreConfig;
 use crate::identity::credential::{Credential, RANDOM_BYTES};
-use crate::model::account::Global;
-use crate::model::catalogue::{Catalogue, ConditionSpec};
 use crate::model::credential::{CredentialRecord, CredentialRole};
 use crate::model::mutation::{Actor, Edit, Mutation};
 use crate::model::object::{Change, Object, ObjectKey, Record};
@@ -60,9 +58,7 @@ pub enum BootstrapError {
         known: u32,
     },
     /// The global level of this build does not fit what an account has.
-    #[error(
-        "this build's default catalogue does not fit the store: {0}; take the addition back with the earlier build"
-    )]
+    #[error("this build's global level does not fit the store: {0}; take what it names back with the earlier build")]
     Upgrade(String),
     /// The system has no randomness.
     #[error("the operating system gives no random numbers, so no credential can be made")]
@@ -121,38 +117,24 @@ fn fill(store: &EmbeddedStore, config: &StoreConfig, clock: &Clock) -> Result<()
 /// A newer build brings its own global level, if every account still compiles with it; an older one does not take back what
 /// a newer one brought.
 fn upgrade_global(store: &EmbeddedStore, clock: &Clock) -> Result<(), BootstrapError> {
+    let state = store.state();
     let shipped = shipped_global();
-    let found = store.state().global.as_ref().map_or(0, |global| global.value.language_version);
+    let known = state.global.as_ref().map(|global| &global.value);
+    let found = known.map_or(0, |global| global.language_version);
     if found > shipped.language_version {
         return Err(BootstrapError::LanguageVersion { found, known: shipped.language_version });
     }
-    let state = store.state();
-    let known = state.global.as_ref().map(|global| &global.value);
-    if known == Some(&shipped) {
+    let next = known.map_or(shipped.clone(), |known| global::upgraded(known, shipped, &global::bound(&state)));
+    if known == Some(&next) {
         return Ok(());
     }
-    if known.is_some_and(|known| loses_entries(known, &shipped)) {
-        tracing::warn!("the store has a larger default catalogue than this build ships; the store's stays");
-        return Ok(());
-    }
-    let mut next = state.as_ref().clone();
     let at = clock.now();
-    let value = Object::Global(shipped.clone());
-    let record = Record { created: at, updated: at, revision: next.revision, value };
+    let record = Record { created: at, updated: at, revision: state.revision, value: Object::Global(next.clone()) };
+    let mut tried = state.as_ref().clone();
     let refused = |problem: String| BootstrapError::Upgrade(problem);
-    next.apply(next.revision, &[Change::Put(record)]).map_err(|problem| refused(problem.to_string()))?;
-    Snapshot::build(store.id(), &next, None).map_err(|problem| refused(problem.to_string()))?;
-    commit(store, clock, vec![Edit::Put(Object::Global(shipped))])
-}
-
-/// Whether `next` lacks a permission or a condition that `known` has.
-fn loses_entries(known: &Global, next: &Global) -> bool {
-    let next = Catalogue::from_entries(&next.catalogue);
-    known.catalogue.iter().any(|entry| {
-        let permission = entry.permission.as_str();
-        let lost = |spec: &ConditionSpec| next.condition(permission, spec.name.as_str()).is_none();
-        !next.knows(permission) || entry.conditions.iter().any(lost)
-    })
+    tried.apply(tried.revision, &[Change::Put(record)]).map_err(|problem| refused(problem.to_string()))?;
+    Snapshot::build(store.id(), &tried, None).map_err(|problem| refused(problem.to_string()))?;
+    commit(store, clock, vec![Edit::Put(Object::Global(next))])
 }
 
 fn commit(store: &EmbeddedStore, clock: &Clock, edits: Vec<Edit>) -> Result<(), BootstrapError> {
@@ -208,5 +190,6 @@ fn write_secret(path: &Path, secret: &str) -> io::Result<()> {
     std::fs::rename(&new, path)
 }
 
+mod global;
 #[cfg(test)]
 mod tests;

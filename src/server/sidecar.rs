@@ -56,7 +56,8 @@ impl CheckSide {
         });
         let (snapshots, published) = (self.snapshots.clone(), self.published.clone());
         let metrics = self.metrics.clone();
-        let task = Publisher { newest: states, snapshots, published, metrics, retired: Vec::new() };
+        let task =
+            Publisher { newest: states, snapshots, published, metrics, retired: Vec::new(), replaced: Vec::new() };
         tasks.spawn(async move {
             task.run().await;
             TaskEnd::unexpected("snapshot publisher")

@@ -7,6 +7,7 @@ use super::status::undecided;
 use crate::eval::{Outcome, Permit, Reason};
 use crate::model::attribute::{Attributes, Values};
 use crate::model::decision::{CheckRequest, Decision, ReasonCode, RequestParts};
+use crate::model::moment::{Moment, SECOND};
 use crate::proto::doorward as pb;
 use crate::proto::doorward::authorization_service_server::AuthorizationService;
 use crate::snapshot::handle::Published;
@@ -33,7 +34,8 @@ impl CheckService {
         let outcome = self.point.decide(&published, &message.account, &request)?;
         let decision_id = self.point.decision_id();
         log(&decision_id, &request, &outcome);
-        let decided = Decided { point: &self.point, published: &published, reason: outcome.reason(), decision_id };
+        let (reason, valid_until) = (outcome.reason(), outcome.valid_until());
+        let decided = Decided { point: &self.point, published: &published, reason, valid_until, decision_id };
         Ok(match outcome.permit() {
             Some(permit) => decided.allow(permit),
             None => decided.deny(),
@@ -61,7 +63,7 @@ impl AuthorizationService for CheckService {
 /// Writes the one line that explains a decision. Attribute values are not in it.
 pub(super) fn log(decision_id: &str, request: &CheckRequest<'_>, outcome: &Outcome<'_>) {
     let reason = outcome.reason();
-    let policy = reason.statement.map(|statement| statement.policy.source.value.id);
+    let policy = reason.statement.map(|statement| statement.policy().id);
     tracing::debug!(
         decision_id,
         decision = outcome.decision().name(),
@@ -69,12 +71,12 @@ pub(super) fn log(decision_id: &str, request: &CheckRequest<'_>, outcome: &Outco
         subject = request.subject,
         permission = request.permission,
         policy = policy.map(tracing::field::display),
-        statement = reason.statement.map(|statement| statement.statement),
+        statement = reason.statement.map(|statement| statement.statement()),
         "decided"
     );
 }
 
-fn to_request(message: &pb::CheckRequest, at: crate::model::moment::Moment) -> Result<CheckRequest<'_>, Undecided> {
+fn to_request(message: &pb::CheckRequest, at: Moment) -> Result<CheckRequest<'_>, Undecided> {
     let pb::CheckRequest { account: _, user, environment, level, permission, attributes, absent } = message;
     let supplied = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
     let attributes = Attributes::new(supplied, absent.iter().map(String::as_str))?;
@@ -86,6 +88,7 @@ struct Decided<'a> {
     point: &'a DecisionPoint,
     published: &'a Published,
     reason: Reason<'a>,
+    valid_until: Option<Moment>,
     decision_id: String,
 }
 
@@ -111,8 +114,15 @@ impl Decided<'_> {
             revision_token: token.to_string(),
             age: prost_types::Duration::try_from(age).ok(),
             decision_id: self.decision_id,
+            valid_until: self.valid_until.map(to_timestamp),
         }
     }
+}
+
+/// The instant as the wire spells it.
+pub(super) fn to_timestamp(at: Moment) -> prost_types::Timestamp {
+    let (seconds, nanos) = (at.nanoseconds().div_euclid(SECOND), at.nanoseconds().rem_euclid(SECOND));
+    prost_types::Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: nanos as i32 }
 }
 
 fn to_reason(reason: &Reason<'_>) -> pb::Reason {
@@ -127,8 +137,8 @@ fn to_reason(reason: &Reason<'_>) -> pb::Reason {
     let Some(statement) = reason.statement else {
         return pb::Reason { code: code.into(), ..pb::Reason::default() };
     };
-    let policy = &statement.policy.source.value;
-    let environment = statement.binding.environment_id.as_ref();
+    let (policy, environment) = (statement.policy(), statement.environment());
+    let boundary = statement.boundary();
     pb::Reason {
         code: code.into(),
         policy: Some(pb::PolicyReference {
@@ -136,13 +146,14 @@ fn to_reason(reason: &Reason<'_>) -> pb::Reason {
             name: policy.name.to_string(),
             level: policy.level.name().to_owned(),
         }),
-        statement: Some(statement.statement.into()),
+        statement: Some(statement.statement().into()),
         binding: Some(pb::BindingReference {
-            group_id: statement.group.id.to_string(),
-            group_name: statement.group.name.to_string(),
+            group_id: statement.group_id().to_string(),
+            group_name: statement.group_name().to_string(),
             level: if environment.is_some() { "environment" } else { "account" }.to_owned(),
             environment: environment.map(ToString::to_string).unwrap_or_default(),
         }),
+        boundary: boundary.map(|it| pb::BoundaryReference { id: it.id.to_string(), name: it.name.to_string() }),
     }
 }
 

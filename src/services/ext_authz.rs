@@ -12,7 +12,7 @@ use tonic::{Code, Request, Response, Status};
 use super::check::{log, outcome_label};
 use super::decision_point::{DecisionPoint, Undecided};
 use crate::edge::envoy::{Claim, Extensions, SubjectSource};
-use crate::eval::{Permit, Reason};
+use crate::eval::{Outcome, Permit};
 use crate::model::decision::{Decision, ReasonCode};
 use crate::proto::envoy as pb;
 use crate::proto::envoy::authorization_server::Authorization;
@@ -65,7 +65,7 @@ impl ExtAuthzService {
         let outcome = self.point.decide(&published, "", &request)?;
         log(decision_id, &request, &outcome);
         let reason = outcome.reason();
-        let metadata = self.metadata(decision_id, &published, outcome.decision(), &reason);
+        let metadata = self.metadata(decision_id, &published, &outcome);
         let reply = match outcome.permit() {
             Some(permit) => self.ok(permit, metadata),
             None => denied(reason.code, decision_id, metadata),
@@ -85,24 +85,28 @@ impl ExtAuthzService {
         present.next().unwrap_or(Claim::Nobody)
     }
 
-    fn metadata(&self, decision_id: &str, published: &Published, decision: Decision, reason: &Reason<'_>) -> Struct {
+    fn metadata(&self, decision_id: &str, published: &Published, outcome: &Outcome<'_>) -> Struct {
         let mut fields = self.freshness(decision_id, published);
-        fields.insert("decision".to_owned(), text(decision.name()));
+        let reason = outcome.reason();
+        fields.insert("decision".to_owned(), text(outcome.decision().name()));
         fields.insert("code".to_owned(), text(reason.code.name()));
         if let Some(statement) = &reason.statement {
-            let policy = &statement.policy.source.value;
-            let environment = statement.binding.environment_id.as_ref();
+            let (policy, environment) = (statement.policy(), statement.environment());
             fields.extend([
                 ("policy_id".to_owned(), text(&policy.id)),
                 ("policy_name".to_owned(), text(&policy.name)),
                 ("policy_level".to_owned(), text(policy.level.name())),
-                ("statement".to_owned(), number(f64::from(statement.statement))),
-                ("group_id".to_owned(), text(&statement.group.id)),
-                ("group_name".to_owned(), text(&statement.group.name)),
+                ("statement".to_owned(), number(f64::from(statement.statement()))),
+                ("group_id".to_owned(), text(&statement.group_id())),
+                ("group_name".to_owned(), text(statement.group_name())),
                 ("binding_level".to_owned(), text(if environment.is_some() { "environment" } else { "account" })),
             ]);
             fields.extend(environment.map(|id| ("binding_environment".to_owned(), text(id))));
+            let boundary = statement.boundary();
+            fields.extend(boundary.map(|it| ("boundary_id".to_owned(), text(&it.id))));
+            fields.extend(boundary.map(|it| ("boundary_name".to_owned(), text(&it.name))));
         }
+        fields.extend(outcome.valid_until().map(|at| ("valid_until".to_owned(), text(&at))));
         Struct { fields }
     }
 

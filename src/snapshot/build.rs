@@ -1,10 +1,10 @@
 //! State to snapshot, off the request path.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::compile::account::{CompileRejected, compile};
-use crate::compile::program::AccountProgram;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use crate::compile::account::{AccountProgram, CompileRejected, GlobalProgram, Previous, compile};
 use crate::eval::{Outcome, evaluate};
 use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;
@@ -18,9 +18,9 @@ use crate::model::state::{AccountState, Shared, State};
 #[derive(Debug)]
 pub struct Snapshot {
     token: RevisionToken,
-    accounts: HashMap<AccountId, CompiledAccount>,
+    accounts: FxHashMap<AccountId, CompiledAccount>,
     global: Shared<Global>,
-    shipped: Arc<Catalogue>,
+    program: GlobalProgram,
 }
 
 /// An account's program with the state it was made of.
@@ -62,17 +62,20 @@ impl Snapshot {
             return Err(BuildRejected::LanguageVersion { found: global.value.language_version });
         }
         let same_global = previous.filter(|previous| previous.global.value == global.value);
-        let shipped = match same_global {
-            Some(previous) => Arc::clone(&previous.shipped),
-            None => Arc::new(Catalogue::from_entries(&global.value.catalogue)),
+        let program = match same_global {
+            Some(previous) => previous.program.clone(),
+            None => GlobalProgram {
+                catalogue: Arc::new(Catalogue::from_entries(&global.value.catalogue)),
+                policies: state.global_policies().clone(),
+            },
         };
-        let mut accounts = HashMap::with_capacity(state.accounts.len());
+        let mut accounts = FxHashMap::with_capacity_and_hasher(state.accounts.len(), FxBuildHasher);
         for (id, source) in &state.accounts {
             let known = same_global.and_then(|previous| previous.accounts.get(id));
-            accounts.insert(*id, compile_account(source, &shipped, known)?);
+            accounts.insert(*id, compile_account(source, &program, known)?);
         }
         let token = RevisionToken { store, revision: state.revision };
-        Ok(Self { token, accounts, global: Arc::clone(global), shipped })
+        Ok(Self { token, accounts, global: Arc::clone(global), program })
     }
 
     /// The revision, with its store.
@@ -130,12 +133,13 @@ impl Snapshot {
 
 fn compile_account(
     source: &Arc<AccountState>,
-    shipped: &Arc<Catalogue>,
+    global: &GlobalProgram,
     known: Option<&CompiledAccount>,
 ) -> Result<CompiledAccount, BuildRejected> {
     if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.source, source)) {
         return Ok(known.clone());
     }
-    let program = compile(source, shipped, known.map(|known| known.program.as_ref()))?;
+    let previous = known.map(|known| Previous { source: &known.source, program: &known.program });
+    let program = compile(source, global, previous)?;
     Ok(CompiledAccount { source: Arc::clone(source), program: Arc::new(program) })
 }

@@ -16,6 +16,7 @@ use crate::iam::catalogue::{NewCondition, NewPermission};
 use crate::iam::environment::EnvironmentFields;
 use crate::iam::group::GroupFields;
 use crate::iam::policy::{NewPolicy, PolicyFields};
+use crate::iam::texts::Texts;
 use crate::iam::user::{NewUser, UserFields};
 use crate::iam::{Plan, Rejection, account, binding, boundary, catalogue, environment, group, policy, user};
 use crate::model::catalogue::Catalogue;
@@ -86,6 +87,8 @@ struct Resolver<'p> {
     account: AccountId,
     state: State,
     catalogue: Arc<Catalogue>,
+    /// The texts that bindings join; they are complete before the first binding comes.
+    texts: Texts,
     /// Names and ids of objects that are in the file and were refused.
     refused: HashSet<(Noun, String)>,
     now: jiff::Timestamp,
@@ -108,6 +111,7 @@ impl<'p> Resolver<'p> {
             account: by_name,
             state: State::default(),
             catalogue: Arc::new(Catalogue::default()),
+            texts: Texts::default(),
             refused: HashSet::new(),
             now,
             warnings: Vec::new(),
@@ -131,7 +135,8 @@ impl<'p> Resolver<'p> {
         let strict_boundaries = entry.doc.strict_boundaries;
         let new = |name: &str| {
             let fields = AccountFields { name: name.to_owned(), strict_boundaries };
-            NewAccount { id: self.account, all_users, fields }
+            // A file is the exact state: groups that it does not list are not there.
+            NewAccount { id: self.account, all_users, default_groups: Vec::new(), fields }
         };
         // The rest of the file is looked at even where the account itself is refused.
         let id = self.account.to_string();
@@ -289,7 +294,7 @@ impl<'p> Resolver<'p> {
             boundaries: self.boundary_references(entry, &mut told, &doc.boundaries),
             metadata: doc.metadata.clone(),
         };
-        let plan = binding::create_against(&self.state, self.account, &self.catalogue, fields);
+        let plan = binding::create_against(&self.state, self.account, &self.catalogue, &mut self.texts, fields);
         self.take(entry, &told, plan).map(|_| ())
     }
 
@@ -321,7 +326,6 @@ impl<'p> Resolver<'p> {
                 let problems = fresh.map(|it| entry.problem(&it.field, it.code, it.problem));
                 self.problems.extend(problems);
             }
-            Rejection::NotSupported { code, problem } => self.problems.push(entry.problem("boundaries", code, problem)),
             // What is missing in the entry may be why it looks like another.
             other if told.is_empty() => self.problems.push(entry.problem("", other.code(), other.to_string())),
             _ => {}

@@ -2,9 +2,12 @@
 
 use super::node::{Format, Value, parse};
 use super::{Loaded, load};
+use crate::model::defaults::Defaults;
 use crate::model::identity::{GroupOwner, UserState};
+use crate::model::level::Level;
 use crate::model::mutation::Edit;
 use crate::model::object::Object;
+use crate::model::policy::Policy;
 use crate::model::state::AccountState;
 
 const ID: &str = "7f1c2c1e-3a52-4b7c-9a51-0d2f6f3b8e44";
@@ -242,7 +245,7 @@ fn a_dangling_reference_is_an_error() {
     );
     check(
         &bound("  - {policy: P, group: G, level: account, boundaries: [B]}"),
-        &["bindings[0].boundaries boundary_not_supported", "bindings[0].boundaries[0] not_found"],
+        &["bindings[0].boundaries[0] not_found"],
     );
     check("users: [{email: a, groups: [X]}]", &["users[0].groups[0] not_found"]);
 }
@@ -279,14 +282,36 @@ fn a_text_that_does_not_validate_is_an_error() {
 }
 
 #[test]
-fn a_binding_with_a_boundary_is_refused_and_a_boundary_alone_is_kept() {
-    let boundary = "boundaries: [{name: B, query: 'global:week-day = \"Monday\";'}]\n";
-    assert_eq!(owned(&loaded(&file(boundary))).boundaries.len(), 1);
+fn a_binding_has_boundaries_and_their_parameters() {
+    let boundary = "boundaries: [{name: B, query: 'global:date < \"${bindParam:until}\";'}]\n";
     let text = bound("  - {policy: P, group: G, level: account, boundaries: [B]}\n") + boundary;
-    check(&text, &["bindings[0].boundaries boundary_not_supported"]);
-    let text = bound("  - {policy: T, group: G, level: account, boundaries: [B]}\n") + boundary;
-    let both = ["bindings[0].parameters.x parameter_missing", "bindings[0].boundaries boundary_not_supported"];
-    check(&text, &both);
+    check(&text, &["bindings[0].parameters.until parameter_missing"]);
+    let with = |value: &str| {
+        bound(&format!(
+            "  - {{policy: P, group: G, level: account, boundaries: [B], parameters: {{until: {value}}}}}\n"
+        )) + boundary
+    };
+    check(&with("soon"), &["bindings[0].parameters parameter_invalid"]);
+    let loaded = loaded(&file(&with("2026-05-03Z")));
+    assert_eq!(owned(&loaded).bindings.values().next().unwrap().value.boundaries.len(), 1);
+}
+
+#[test]
+fn a_binding_that_expands_to_too_much_is_an_error() {
+    let names = ["storage:host.name", "storage:log.source", "storage:k8s.cluster.name"];
+    let lines: String = (0..10).map(|n| format!("{} = \"{n}\";", names[n % 3])).collect();
+    let boundaries: Vec<_> = (0..20).map(|n| format!("  - {{name: b{n}, query: '{lines}'}}\n")).collect();
+    let named: Vec<_> = (0..20).map(|n| format!("b{n}")).collect();
+    let text = |count: usize| {
+        let statements = "ALLOW storage:logs:read;".repeat(count);
+        format!(
+            "groups: [{{name: G}}]\npolicies:\n  - {{name: P, level: account, statements: '{statements}'}}\nboundaries:\n{}bindings:\n  - {{policy: P, group: G, level: account, boundaries: [{}]}}\n",
+            boundaries.concat(),
+            named.join(", ")
+        )
+    };
+    check(&text(14), &["bindings[0].boundaries expansion_too_large"]);
+    loaded(&file(&text(13)));
 }
 
 #[test]
@@ -300,6 +325,35 @@ fn a_policy_name_is_looked_up_at_the_level_of_the_binding_then_above() {
         bindings.find(|binding| binding.value.level.name() == level).unwrap().value.policy.to_string()
     };
     assert_eq!((bound("account").as_str(), bound("environment").as_str()), (ID, OTHER_ID));
+}
+
+/// The policy of the only binding.
+fn bound_policy(loaded: &Loaded) -> &Policy {
+    let policy = owned(loaded).bindings.values().next().unwrap().value.policy;
+    &loaded.state.policy(owned(loaded), policy).unwrap().value
+}
+
+#[test]
+fn a_default_policy_is_found_by_name_and_by_id_after_the_account_s_own() {
+    let default = &Defaults::shipped().policies[0];
+    let binding =
+        |policy: &str| format!("groups: [{{name: G}}]\nbindings: [{{policy: {policy}, group: G, level: account}}]");
+    for reference in [default.name.to_string(), default.id.to_string()] {
+        let loaded = loaded(&file(&binding(&reference)));
+        assert_eq!(bound_policy(&loaded), default, "{reference}");
+    }
+    let own =
+        format!("policies: [{{name: {}, level: account, {READ}}}]\n{}", default.name, binding(default.name.as_str()));
+    assert_eq!(bound_policy(&loaded(&file(&own))).level, Level::Account);
+    check("policies: [{name: Mine, level: global, statements: 'ALLOW hub:catalog:read;'}]", &["policies[0] read_only"]);
+}
+
+#[test]
+fn a_file_has_exactly_the_groups_it_lists() {
+    let loaded = loaded(&file("groups: [{name: G}]"));
+    let names: Vec<_> = owned(&loaded).groups.values().map(|group| group.value.name.to_string()).collect();
+    assert_eq!(names.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), ["ALL_USERS", "G"].into());
+    assert!(owned(&loaded).bindings.is_empty());
 }
 
 #[test]
@@ -415,5 +469,6 @@ fn values_keep_every_byte() {
 #[test]
 fn warnings_say_where() {
     let loaded = loaded(&file(&bound("  - {policy: P, group: G, level: account, parameters: {y: z}}")));
-    assert_eq!(loaded.warnings, ["`bindings[0]`: parameter `y` is not used by the policy"]);
+    let told = "`bindings[0]`: parameter `y` is used neither by the policy nor by a boundary [surplus_parameter]";
+    assert_eq!(loaded.warnings, [told]);
 }

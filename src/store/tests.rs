@@ -82,7 +82,13 @@ fn account(number: u8, name: &str) -> Object {
 }
 
 fn global() -> Object {
-    Object::Global(Global { language_version: 1, catalogue: Vec::new() })
+    Object::Global(Global {
+        language_version: 1,
+        catalogue: Vec::new(),
+        policies: Vec::new(),
+        defaults_version: 0,
+        groups: Vec::new(),
+    })
 }
 
 fn environment(owner: u8, id: &str, name: &str) -> Object {

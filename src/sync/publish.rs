@@ -26,6 +26,8 @@ pub struct Publisher {
     pub metrics: Metrics,
     /// The retired statements that were reported last; empty at first.
     pub retired: Vec<Retired>,
+    /// Snapshots that were replaced, and that a request may still hold; empty at first.
+    pub replaced: Vec<Arc<Snapshot>>,
 }
 
 /// A bound statement that the catalogue no longer knows in full.
@@ -44,6 +46,7 @@ impl Publisher {
         let mut tried: Option<Arc<State>> = None;
         let mut serving: Option<Arc<State>> = None;
         while self.newest.changed().await.is_ok() {
+            self.drop_replaced();
             let Newest { state, confirmed } = self.newest.borrow_and_update().clone();
             let (Some((store, state)), Some((revision, at))) = (state, confirmed) else { continue };
             if !is_same(tried.as_ref(), &state) {
@@ -84,9 +87,20 @@ impl Publisher {
                 false
             }
         };
-        // The last one to hold an old snapshot frees it, which takes a while: not on a thread that serves.
-        tokio::task::spawn_blocking(move || drop(previous));
+        self.replaced.extend(previous.filter(|_| published));
+        self.drop_replaced();
         published
+    }
+
+    /// The last one to hold an old snapshot frees it, which takes a while: not a request, and not on a thread that serves.
+    fn drop_replaced(&mut self) {
+        // Nobody can get hold of a replaced snapshot any more, so a count of one stays one.
+        let (free, held) = std::mem::take(&mut self.replaced).into_iter().partition(|it| Arc::strong_count(it) == 1);
+        self.replaced = held;
+        let free: Vec<Arc<Snapshot>> = free;
+        if !free.is_empty() {
+            tokio::task::spawn_blocking(move || drop(free));
+        }
     }
 
     fn publish(&self, snapshot: Snapshot, at: Moment, begun: Instant) -> bool {

@@ -148,26 +148,56 @@ async fn a_service_user_without_an_email_gets_one_of_its_own() {
     assert_eq!(fields(&refused(&world, Code::InvalidArgument, made).await), ["user.email"]);
 }
 
-#[tokio::test]
-async fn a_binding_with_a_boundary_is_not_supported_and_changes_nothing() {
-    let world = World::new().await;
-    let boundary = Boundary {
-        id: BoundaryId::random(),
-        name: "Mondays".parse().unwrap(),
-        query: r#"global:week-day = "Monday";"#.to_owned(),
-    };
+/// Commits a boundary: there is no call that makes one.
+fn boundary(world: &World, name: &str, query: &str) -> String {
+    let boundary = Boundary { id: BoundaryId::random(), name: name.parse().unwrap(), query: query.to_owned() };
     let id = boundary.id.to_string();
     world.server.commit([Edit::Put(Object::Boundary(world.account.parse().unwrap(), boundary))]);
-    let bounded = pb::Binding { boundary_ids: vec![id], ..Bindings::sample(&world, 1) };
-    let made = create::<Bindings>(&world, bounded.clone(), PLAIN);
-    let status = refused(&world, Code::Unimplemented, made).await;
-    assert!(status.message().contains("boundary_not_supported"), "{status:?}");
+    id
+}
+
+#[tokio::test]
+async fn a_binding_has_boundaries_and_their_parameters() {
+    let world = World::new().await;
+    let id = boundary(&world, "Until", r#"global:date < "${bindParam:until}";"#);
     let free = world.make::<Bindings>(Bindings::sample(&world, 1)).await;
-    let updated = update::<Bindings>(&world, &free, bounded, PLAIN);
-    assert!(refused(&world, Code::Unimplemented, updated).await.message().contains("boundary_not_supported"));
+    let mut bounded = pb::Binding { boundary_ids: vec![id], ..Bindings::sample(&world, 1) };
+    let made = create::<Bindings>(&world, bounded.clone(), PLAIN);
+    assert_eq!(fields(&refused(&world, Code::InvalidArgument, made).await), ["binding.parameters.until"]);
+    let updated = update::<Bindings>(&world, &free, bounded.clone(), PLAIN);
+    assert_eq!(fields(&refused(&world, Code::InvalidArgument, updated).await), ["binding.parameters.until"]);
+    bounded.parameters.insert("until".to_owned(), "2026-05-03Z".to_owned());
+    let made = create::<Bindings>(&world, bounded.clone(), PLAIN).await.unwrap();
+    assert_eq!((made.form.boundary_ids, made.warnings), (bounded.boundary_ids, Vec::new()));
     let unknown = pb::Binding { boundary_ids: vec![crate::NOBODY.to_owned()], ..Bindings::sample(&world, 2) };
     let made = create::<Bindings>(&world, unknown, PLAIN);
-    assert_eq!(fields(&refused(&world, Code::InvalidArgument, made).await)[0], "binding.boundary_ids[0]");
+    assert_eq!(fields(&refused(&world, Code::InvalidArgument, made).await), ["binding.boundary_ids[0]"]);
+}
+
+#[tokio::test]
+async fn a_binding_can_be_previewed_without_being_made() {
+    let world = World::new().await;
+    let id = boundary(&world, "Host", r#"storage:host.name = "h";"#);
+    let mut binding = pb::Binding { boundary_ids: vec![id.clone()], ..Bindings::sample(&world, 1) };
+    binding.parameters = [("team".to_owned(), "a".to_owned())].into();
+    let before = world.server.contents();
+    let mut client = BindingServiceClient::new(world.caller());
+    let mut preview = async |binding: &pb::Binding| {
+        let request = pb::PreviewBindingRequest { account: world.account.clone(), binding: Some(binding.clone()) };
+        client.preview_binding(request).await.map(tonic::Response::into_inner)
+    };
+    let answer = preview(&binding).await.unwrap();
+    let origin = pb::StatementOrigin { statement: 0, boundary_id: id, boundary_name: "Host".to_owned() };
+    let text = r#"ALLOW storage:buckets:read WHERE storage:bucket-name MATCH ("a_x");"#.to_owned();
+    assert_eq!(answer.statements, [pb::PreviewedStatement { text, origins: vec![origin] }]);
+    assert_eq!((answer.expanded, answer.truncated, answer.parameters.len()), (1, false, 0));
+    assert!(matches!(&answer.warnings[..], [one] if one.ends_with("[boundary_leaves_unrestricted]")), "{answer:?}");
+    binding.parameters = [("team".to_owned(), "a*".to_owned())].into();
+    let answer = preview(&binding).await.unwrap();
+    assert_eq!(answer.parameters, binding.parameters, "a star that is no wildcard stands beside the text");
+    binding.parameters.clear();
+    assert_eq!(fields(&preview(&binding).await.unwrap_err()), ["binding.parameters.team"]);
+    assert_eq!(world.server.contents(), before, "a preview changes nothing");
 }
 
 #[tokio::test]
@@ -181,6 +211,7 @@ async fn bindings_are_listed_by_group_and_policy() {
         environment: "prod".to_owned(),
         ..pb::Binding::default()
     };
+    let defaults = Bindings::list(world.caller(), &world.account, 1_000, "").await.unwrap().0;
     let one = world.make::<Bindings>(Bindings::sample(&world, 1)).await.key;
     let two = world.make::<Bindings>(plain(&world.group)).await.key;
     let three = world.make::<Bindings>(plain(&group)).await.key;
@@ -195,7 +226,7 @@ async fn bindings_are_listed_by_group_and_policy() {
         BindingServiceClient::new(world.caller()).list_bindings(request).await.map(tonic::Response::into_inner)
     };
     for (group_id, policy_id, expected) in [
-        ("", "", vec![&one, &two, &three]),
+        ("", "", defaults.iter().map(|it| &it.key).chain([&one, &two, &three]).collect()),
         (world.group.as_str(), "", vec![&one, &two]),
         (&group, "", vec![&three]),
         ("", &policy, vec![&two, &three]),

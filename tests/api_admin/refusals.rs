@@ -267,7 +267,7 @@ async fn what_cannot_change_is_refused() {
     check_update::<ServiceUsers>(&world, &robot, other, &["service_user.email"]).await;
     let policy = world.make::<Policies>(Policies::sample(&world, 1)).await;
     for environment in ["", "nowhere"] {
-        let moved = pb::Policy { environment: environment.to_owned(), ..policy.clone() };
+        let moved = pb::Policy { environment: environment.to_owned(), level: String::new(), ..policy.clone() };
         check_update::<Policies>(&world, &policy, moved, &["policy.environment"]).await;
     }
 }

@@ -383,6 +383,7 @@ impl Noun for Policies {
             tags: vec!["b".to_owned(), "a".to_owned()],
             statements: "  allow settings:schemas:read ;\r\n// kept ü\n".to_owned(),
             metadata: None,
+            level: "environment".to_owned(),
         }
     }
 

@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 use super::request::Failure;
 use crate::eval::Outcome;
 use crate::eval::outcome::StatementReason;
+use crate::model::id::EnvironmentId;
+use crate::model::policy;
 use crate::model::revision::Revision;
 
 #[derive(Serialize)]
@@ -25,6 +27,8 @@ struct Reason<'a> {
     statement: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     binding: Option<Binding<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    boundary: Option<Boundary<'a>>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +48,12 @@ struct Binding<'a> {
 
 #[derive(Serialize)]
 struct Group<'a> {
+    id: String,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Boundary<'a> {
     id: String,
     name: &'a str,
 }
@@ -69,8 +79,9 @@ pub(super) fn decision(id: &str, outcome: &Outcome<'_>, revision: Revision) -> S
     let reason = Reason {
         code: decided.code.name(),
         policy: statement.map(policy),
-        statement: statement.map(|it| it.statement),
+        statement: statement.map(StatementReason::statement),
         binding: statement.map(binding),
+        boundary: statement.and_then(StatementReason::boundary).map(boundary),
     };
     line(&Decided { id: id.as_deref(), decision: outcome.decision().name(), reason, revision: revision.get() })
 }
@@ -83,15 +94,19 @@ pub(super) fn failure(id: &str, failure: &Failure) -> String {
 }
 
 fn policy<'a>(reason: &StatementReason<'a>) -> Policy<'a> {
-    let policy = &reason.policy.source.value;
+    let policy = reason.policy();
     Policy { id: policy.id.to_string(), name: policy.name.as_str(), level: policy.level.name() }
 }
 
 fn binding<'a>(reason: &StatementReason<'a>) -> Binding<'a> {
-    let environment = reason.binding.environment_id.as_ref().map(crate::model::id::EnvironmentId::as_str);
+    let environment = reason.environment().map(EnvironmentId::as_str);
     let level = if environment.is_some() { "environment" } else { "account" };
-    let group = Group { id: reason.group.id.to_string(), name: reason.group.name.as_str() };
+    let group = Group { id: reason.group_id().to_string(), name: reason.group_name().as_str() };
     Binding { group, level, environment }
+}
+
+fn boundary(boundary: &policy::Boundary) -> Boundary<'_> {
+    Boundary { id: boundary.id.to_string(), name: boundary.name.as_str() }
 }
 
 fn raw(id: &str) -> Option<Box<RawValue>> {

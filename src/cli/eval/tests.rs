@@ -257,3 +257,13 @@ fn a_file_that_cannot_be_read_gives_2() {
     }
     assert!(out.is_empty() && !err.is_empty());
 }
+
+#[test]
+fn an_answer_through_a_default_policy_names_its_level() {
+    let state = format!("{STATE}  - {{policy: Hub Catalog Read, group: G, level: account}}\n");
+    let request = br#"{"id":1,"user":"ada","environment":"prod","permission":"hub:catalog:read"}"#;
+    let ran = eval(&state, request);
+    let policy = r#""name":"Hub Catalog Read","level":"global"},"statement":0,"binding":{"group":{"#;
+    assert!(ran.out.starts_with(r#"{"id":1,"decision":"ALLOW""#) && ran.out.contains(policy), "{}{}", ran.out, ran.err);
+    assert_eq!(ran.code, 0);
+}

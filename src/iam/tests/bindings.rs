@@ -1,4 +1,4 @@
-//! Bindings: levels, parameters, boundaries, limits, and identity by content.
+//! Bindings: levels, parameters, limits, and identity by content.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn what_a_binding_names_exists() {
     let boundaries = vec![BoundaryId::random()];
     let fields = BindingFields { group, boundaries, ..world.binding(PolicyId::random(), level) };
     let all = "group not_found, environment not_found, boundaries[0] not_found, policy not_found";
-    check(world.bind(fields), &format!("{all}, boundaries boundary_not_supported"));
+    check(world.bind(fields), all);
 }
 
 #[test]
@@ -31,7 +31,8 @@ fn parameters_are_complete_and_surplus_ones_are_kept_with_a_warning() {
     let mut fields = world.template_with("x");
     fields.parameters.insert("surplus".to_owned(), "y".to_owned());
     let plan = world.bind(fields).unwrap();
-    assert_eq!(plan.warnings, ["parameter `surplus` is not used by the policy"]);
+    let told = "parameter `surplus` is used neither by the policy nor by a boundary [surplus_parameter]";
+    assert_eq!(plan.warnings, [told]);
     let Some(Edit::Put(Object::Binding(_, bound))) = plan.edits.first() else { panic!("a binding") };
     assert_eq!(bound.parameters.len(), 2);
 }
@@ -44,7 +45,8 @@ fn a_star_in_a_parameter_of_match_is_warned_of() {
     world.take(world.policy(id, Level::Account, "logs", text));
     let parameters = BTreeMap::from([("b".to_owned(), "a*".to_owned())]);
     let plan = world.bind(BindingFields { parameters, ..world.binding(id, BindingLevel::Account) }).unwrap();
-    assert_eq!(plan.warnings, ["parameter `b` holds a `*`; in a parameter it stands for itself and is no wildcard"]);
+    let told = "parameter `b` holds a `*`; in a parameter it stands for itself and is no wildcard [literal_wildcard]";
+    assert_eq!(plan.warnings, [told]);
 }
 
 #[test]
@@ -100,27 +102,6 @@ fn the_names_of_parameters_and_metadata_hold_no_control_characters() {
     let fields = world.binding(world.read, BindingLevel::Account);
     check(world.bind(BindingFields { parameters: name(), ..fields.clone() }), "parameters control_character");
     check(world.bind(BindingFields { metadata: name(), ..fields }), "metadata control_character");
-}
-
-#[test]
-fn boundaries_of_a_binding_are_not_supported_and_never_left_out() {
-    let mut world = world();
-    let mut ids = Vec::new();
-    for n in 0..21 {
-        let query = r#"global:week-day = "Monday";"#.to_owned();
-        let id = BoundaryId::random();
-        let fields = BoundaryFields { name: format!("b{n}"), query };
-        world.take(boundary::create(&world.state, world.account, id, fields));
-        ids.push(id);
-    }
-    let with = |boundaries: &[BoundaryId]| {
-        let boundaries = boundaries.to_vec();
-        world.bind(BindingFields { boundaries, ..world.binding(world.read, BindingLevel::Account) })
-    };
-    check(with(&ids[..1]), "boundary_not_supported");
-    check(with(&ids[..20]), "boundary_not_supported");
-    check(with(&ids), "boundaries limit_exceeded, boundaries boundary_not_supported");
-    check(with(&[ids[0], ids[0]]), "boundaries[1] duplicate, boundaries boundary_not_supported");
 }
 
 #[test]

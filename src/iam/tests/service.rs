@@ -23,7 +23,8 @@ fn run(iam: &Iam, plan: impl Fn(&State) -> Result<Plan, Rejection>) -> Result<Do
 
 fn new_account(iam: &Iam) -> AccountId {
     let id = AccountId::random();
-    let new = NewAccount { id, all_users: GroupId::random(), fields: account_fields("Example") };
+    let new =
+        NewAccount { id, all_users: GroupId::random(), default_groups: Vec::new(), fields: account_fields("Example") };
     run(iam, |state| account::create(state, new.clone())).unwrap();
     id
 }

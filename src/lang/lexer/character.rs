@@ -47,7 +47,7 @@ impl Class {
             '#' => Self::Hash,
             '$' => Self::Dollar,
             '`' => Self::BackTick,
-            c if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '*') => Self::Word,
+            c if u8::try_from(c).is_ok_and(is_word) => Self::Word,
             c if is_typographic_quote(c) => Self::TypographicQuote,
             c if is_invisible(c) => Self::Invisible,
             c if c.is_whitespace() => Self::Space,
@@ -55,6 +55,11 @@ impl Class {
             _ => Self::Other,
         }
     }
+}
+
+/// Whether a byte is an ASCII character of a word.
+pub(super) const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'*')
 }
 
 /// Whether a word processor sets this for `"` or `'`.

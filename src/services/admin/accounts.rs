@@ -9,6 +9,7 @@ use crate::iam::account::{self, AccountFields, NewAccount};
 use crate::model::account::Account;
 use crate::model::id::{AccountId, GroupId};
 use crate::model::object::{Object, Record};
+use crate::model::state::State;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::account_service_server::AccountService;
 use crate::proto::object::{self, metadata};
@@ -28,8 +29,12 @@ impl AccountService for Admin {
             let id = fields.read_or("account.id", &id, AccountId::random);
             let id = fields.all(id)?;
             let all_users = GroupId::random();
-            let new = NewAccount { id, all_users, fields: AccountFields { name, strict_boundaries } };
-            let carried = call.execute(NOUN, &request_id, |state| account::create(state, new.clone()))?;
+            let fields = AccountFields { name, strict_boundaries };
+            let plan = |state: &State| {
+                let new = NewAccount { id, all_users, default_groups: group_ids(state), fields: fields.clone() };
+                account::create(state, new)
+            };
+            let carried = call.execute(NOUN, &request_id, plan)?;
             Ok(pb::CreateAccountResponse { account: Some(carried.account()?), revision_token: carried.revision_token })
         })
         .await
@@ -108,6 +113,11 @@ impl Carried {
             _ => None,
         })
     }
+}
+
+/// A new id for each default group.
+fn group_ids(state: &State) -> Vec<GroupId> {
+    state.global.iter().flat_map(|global| &global.value.groups).map(|_| GroupId::random()).collect()
 }
 
 fn form(record: &Record<Account>) -> pb::Account {

@@ -6,8 +6,10 @@ use tonic::{Request, Response, Status};
 
 use super::fields::{Fields, expected, read_key};
 use super::page::Page;
+use super::rejection::rejected;
 use super::{Admin, Carried};
 use crate::iam::binding::{self, BindingFields};
+use crate::iam::preview::{self, Origin, Preview, PreviewedStatement};
 use crate::model::binding::{Binding, BindingKey};
 use crate::model::id::{GroupId, PolicyId};
 use crate::model::object::{Object, Record};
@@ -117,6 +119,24 @@ impl BindingService for Admin {
         })
         .await
     }
+
+    async fn preview_binding(
+        &self,
+        request: Request<pb::PreviewBindingRequest>,
+    ) -> Result<Response<pb::PreviewBindingResponse>, Status> {
+        self.call("PreviewBinding", request, |call, message| {
+            let pb::PreviewBindingRequest { account, binding } = message;
+            let mut fields = Fields::default();
+            let account = fields.read("account", &account);
+            let wanted = fields.required(NOUN, binding)?;
+            let wanted = read_fields(&mut fields, wanted);
+            let (account, wanted) = fields.all(account.zip(wanted))?;
+            let (state, revision_token) = call.read();
+            let preview = preview::preview(&state, account, wanted);
+            Ok(previewed(preview.map_err(|rejection| rejected(NOUN, &rejection))?, revision_token))
+        })
+        .await
+    }
 }
 
 impl Carried {
@@ -130,6 +150,27 @@ impl Carried {
 
 fn form(record: &Record<Binding>) -> pb::Binding {
     object::binding(&record.value, Some(metadata(record)))
+}
+
+fn previewed(preview: Preview, revision_token: String) -> pb::PreviewBindingResponse {
+    let Preview { statements, expanded, truncated, parameters, warnings } = preview;
+    let statement = |PreviewedStatement { text, origins }| {
+        let origins = origins.into_iter().map(origin).collect();
+        pb::PreviewedStatement { text, origins }
+    };
+    pb::PreviewBindingResponse {
+        statements: statements.into_iter().map(statement).collect(),
+        expanded: expanded as u32,
+        truncated,
+        parameters: parameters.into_iter().collect(),
+        warnings,
+        revision_token,
+    }
+}
+
+fn origin(Origin { statement, boundary }: Origin) -> pb::StatementOrigin {
+    let (boundary_id, boundary_name) = boundary.map(|(id, name)| (id.to_string(), name)).unwrap_or_default();
+    pb::StatementOrigin { statement: u32::from(statement), boundary_id, boundary_name }
 }
 
 /// `key` is made of the content, so one that comes with it is not looked at.

@@ -60,13 +60,18 @@ impl Fields {
         read.into_iter().collect()
     }
 
-    /// Reads the level of a policy: an environment, or the account where it is left out.
-    pub(super) fn level(&mut self, field: &str, environment: &str) -> Option<Level> {
-        if environment.is_empty() {
-            Some(Level::Account)
-        } else {
-            self.read(field, environment).map(Level::Environment)
+    /// Reads the level of a policy: an environment, or the account where it is left out. The level may be said as well.
+    pub(super) fn policy_level(&mut self, environment: &str, level: &str) -> Option<Level> {
+        let place = match (environment, level) {
+            ("", "global") => Level::Global,
+            ("", _) => Level::Account,
+            (id, _) => self.read("policy.environment", id).map(Level::Environment)?,
+        };
+        if !level.is_empty() && level != place.name() {
+            self.refuse("policy.level", format!("must be empty or `{}`, as `environment` says", place.name()));
+            return None;
         }
+        Some(place)
     }
 
     /// Reads the level of a binding in the same way.

@@ -1,5 +1,8 @@
 //! `doorward.v1.PolicyService`.
 
+use std::sync::Arc;
+
+use imbl::OrdMap;
 use tonic::{Request, Response, Status};
 
 use super::fields::{Fields, expected, read_key};
@@ -12,7 +15,7 @@ use crate::model::id::{AccountId, PolicyId};
 use crate::model::level::Level;
 use crate::model::object::{Object, Record};
 use crate::model::policy::Policy;
-use crate::model::state::State;
+use crate::model::state::{AccountState, Shared, State};
 use crate::proto::doorward as pb;
 use crate::proto::doorward::policy_service_server::PolicyService;
 use crate::proto::object::{self, metadata};
@@ -29,10 +32,10 @@ impl PolicyService for Admin {
             let pb::CreatePolicyRequest { account, policy, request_id } = message;
             let mut fields = Fields::default();
             let account = fields.read("account", &account);
-            let pb::Policy { id, environment, name, description, tags, statements, metadata: _ } =
+            let pb::Policy { id, environment, name, description, tags, statements, metadata: _, level } =
                 fields.required(NOUN, policy)?;
             let id = fields.read_or("policy.id", &id, PolicyId::random);
-            let level = fields.level("policy.environment", &environment);
+            let level = fields.policy_level(&environment, &level);
             let ((account, id), level) = fields.all(account.zip(id).zip(level))?;
             let new = NewPolicy { id, level, fields: PolicyFields { name, description, tags, statements } };
             let carried = call.execute(NOUN, &request_id, |state| policy::create(state, account, new.clone()))?;
@@ -51,9 +54,11 @@ impl PolicyService for Admin {
     ) -> Result<Response<pb::GetPolicyResponse>, Status> {
         self.call("GetPolicy", request, |call, message| {
             let pb::GetPolicyRequest { account, id } = message;
-            let (policy, revision_token) = call.find("policy", &account, ("id", &id), |owned, id: &PolicyId| {
-                owned.policies.get(id).map(|it| form(it))
-            })?;
+            let (account, id) = read_key::<PolicyId>(&account, ("id", &id))?;
+            let (state, revision_token) = call.read();
+            let found = state.account(account).and_then(|owned| state.policy(owned, id)).map(|it| form(it));
+            let missing = || Status::not_found(format!("there is no policy `{id}` in account `{account}`"));
+            let policy = found.ok_or_else(missing)?;
             Ok(pb::GetPolicyResponse { policy: Some(policy), revision_token })
         })
         .await
@@ -64,14 +69,19 @@ impl PolicyService for Admin {
         request: Request<pb::ListPoliciesRequest>,
     ) -> Result<Response<pb::ListPoliciesResponse>, Status> {
         self.call("ListPolicies", request, |call, message| {
-            let pb::ListPoliciesRequest { account, page_size, page_token } = message;
-            let page = Page::read(page_size, &page_token, &["policies", &account])?;
+            let pb::ListPoliciesRequest { account, page_size, page_token, inherited } = message;
+            let question = if inherited { "policies, inherited" } else { "policies" };
+            let page = Page::read(page_size, &page_token, &[question, &account])?;
             let mut fields = Fields::default();
             let account = fields.read("account", &account);
-            let (listed, revision_token) =
-                call.list(fields.all(account)?, |owned| page.of(&owned.policies, |_| true, |it| form(it)))?;
-            let (policies, next_page_token) = listed;
-            Ok(pb::ListPoliciesResponse { policies, next_page_token, revision_token })
+            let account = fields.all(account)?;
+            let (state, revision_token) = call.read();
+            let owned = state.account(account);
+            let owned = owned.ok_or_else(|| Status::not_found(format!("there is no account `{account}`")))?;
+            let (listed, defaults_version) =
+                if inherited { overview(&state, owned) } else { (owned.policies.clone(), 0) };
+            let (policies, next_page_token) = page.of(&listed, |_| true, |it| form(it))?;
+            Ok(pb::ListPoliciesResponse { policies, next_page_token, revision_token, defaults_version })
         })
         .await
     }
@@ -84,10 +94,10 @@ impl PolicyService for Admin {
             let pb::UpdatePolicyRequest { account, policy, request_id, expected_revision } = message;
             let mut fields = Fields::default();
             let account = fields.read("account", &account);
-            let pb::Policy { id, environment, name, description, tags, statements, metadata: _ } =
+            let pb::Policy { id, environment, name, description, tags, statements, metadata: _, level } =
                 fields.required(NOUN, policy)?;
             let id = fields.read("policy.id", &id);
-            let level = fields.level("policy.environment", &environment);
+            let level = fields.policy_level(&environment, &level);
             let ((account, id), level) = fields.all(account.zip(id).zip(level))?;
             let wanted = PolicyFields { name, description, tags, statements };
             let carried = call.execute(NOUN, &request_id, |state| {
@@ -131,10 +141,19 @@ fn form(record: &Record<Policy>) -> pb::Policy {
     object::policy(&record.value, Some(metadata(record)))
 }
 
-/// A policy does not move between levels; a message that says so is refused rather than half carried out.
+/// What an account has and inherits, and the version of what it inherits. Its own come first where an id is in both.
+fn overview(state: &State, owned: &AccountState) -> (OrdMap<PolicyId, Shared<Policy>>, u32) {
+    let mut listed = state.global_policies().clone();
+    listed.extend(owned.policies.iter().map(|(id, policy)| (*id, Arc::clone(policy))));
+    (listed, state.global.as_ref().map_or(0, |global| global.value.defaults_version))
+}
+
+/// A policy does not move between levels; a message that says so is refused rather than half carried out. A default
+/// policy is left to the planner, which says that it is read-only.
 fn same_level(state: &State, account: AccountId, id: PolicyId, level: &Level) -> Result<(), Rejection> {
-    let known = state.account(account).and_then(|owned| owned.policies.get(&id));
+    let known = state.account(account).and_then(|owned| state.policy(owned, id));
     match known {
+        Some(known) if known.value.level == Level::Global => Ok(()),
         Some(known) if known.value.level != *level => {
             let problem = format!("the policy lives at level `{}` and stays there", known.value.level);
             let violation = Violation { field: "environment".to_owned(), code: "immutable", problem };

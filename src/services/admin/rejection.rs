@@ -32,7 +32,6 @@ pub(super) fn rejected(noun: &'static str, rejection: &Rejection) -> Status {
         Rejection::AlreadyExists { .. } => Status::already_exists(message),
         Rejection::InUse { .. } | Rejection::ReadOnly { .. } => Status::failed_precondition(message),
         Rejection::Mismatch { .. } => Status::aborted(message),
-        Rejection::NotSupported { .. } => Status::unimplemented(message),
     }
 }
 

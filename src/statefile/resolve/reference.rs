@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{Noun, Resolver, derived};
 use crate::model::id::{BoundaryId, EnvironmentId, GroupId, PolicyId};
 use crate::model::level::{BindingLevel, Level};
-use crate::model::state::AccountState;
+use crate::model::state::{AccountState, State};
 use crate::model::text::Name;
 use crate::statefile::read::{Entry, LevelDoc};
 
@@ -140,8 +140,8 @@ impl Resolver<'_> {
             told.push("policy".to_owned());
         }
         let found = self.owned().map(|owned| {
-            let by_id = text.parse().ok().filter(|id| owned.policies.contains_key(id));
-            Found::of(by_id, policy_by_name(owned, text, level))
+            let by_id = text.parse().ok().filter(|id| self.state.policy(owned, *id).is_some());
+            Found::of(by_id, policy_by_name(&self.state, owned, text, level))
         });
         self.settle(entry, told, "policy", Reference { noun: Noun::Policy, text }, found, PolicyId::from_bytes)
     }
@@ -182,12 +182,13 @@ impl Resolver<'_> {
 
 /// At the level of the binding, then at the account's, then at the global one. A policy of that name somewhere else is
 /// found too: it cannot be bound here, and that says more than that there is none.
-fn policy_by_name(owned: &AccountState, text: &str, level: Option<&BindingLevel>) -> Option<PolicyId> {
+fn policy_by_name(state: &State, owned: &AccountState, text: &str, level: Option<&BindingLevel>) -> Option<PolicyId> {
     let name: Name = text.parse().ok()?;
     let environment =
         level.and_then(BindingLevel::environment).map(|id: &EnvironmentId| Level::Environment(id.clone()));
-    let mut levels = environment.into_iter().chain([Level::Account, Level::Global]);
+    let mut levels = environment.into_iter().chain([Level::Account]);
     let named = levels.find_map(|level| owned.policy_by_name(&level, &name));
+    let named = named.or_else(|| state.global_policy_by_name(&name));
     let elsewhere = || owned.policies.values().find(|policy| policy.value.name == name);
     named.or_else(elsewhere).map(|policy| policy.value.id)
 }

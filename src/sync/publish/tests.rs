@@ -29,6 +29,7 @@ impl Fixture {
             published: sender,
             metrics: metrics.clone(),
             retired: Vec::new(),
+            replaced: Vec::new(),
         };
         tokio::spawn(subject.run());
         Self { newest, snapshots, metrics, published }
@@ -200,4 +201,31 @@ async fn r30_retired_statements_are_counted() {
     fixture.published(store_id(), 1).await;
     let line = "\ndoorward_snapshot_statements_retired 1\n";
     assert!(fixture.metrics.open_metrics().contains(line), "{}", fixture.metrics.open_metrics());
+}
+
+#[tokio::test]
+async fn a_request_that_holds_an_old_snapshot_does_not_free_it() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 1, furnished(), 100);
+    fixture.published(store_id(), 1).await;
+    let held = fixture.snapshots.current().unwrap();
+    let old = Arc::downgrade(&held.snapshot);
+    for revision in 2..4 {
+        fixture.tell(store_id(), revision, furnished(), 100);
+        fixture.published(store_id(), revision).await;
+    }
+    drop(held);
+    assert!(old.strong_count() > 0, "the request freed it");
+    let freed = async {
+        for second in 101.. {
+            // Whatever wakes the publisher makes it look; a heartbeat does.
+            let state = fixture.newest.borrow().state.clone();
+            fixture.newest.send_replace(Newest { state, confirmed: Some((Revision::new(3), moment(second))) });
+            if old.strong_count() == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), freed).await.expect("it is freed in time");
 }

@@ -1,0 +1,235 @@
+//! One group: its bindings and an index of their clauses by permission. What the engine walks.
+
+use std::cmp::Ordering;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::program::{Clause, PolicyProgram};
+use crate::model::binding::BindingKey;
+use crate::model::catalogue::PermissionNumber;
+use crate::model::id::{EnvironmentId, GroupId};
+use crate::model::policy::{Boundary, Effect, Policy};
+use crate::model::state::Shared;
+use crate::model::text::Name;
+
+/// A group with everything that is bound to it.
+#[derive(Debug)]
+pub struct GroupProgram {
+    /// Identity.
+    pub id: GroupId,
+    /// Name.
+    pub name: Name,
+    /// By key.
+    bindings: Box<[Arc<BindingProgram>]>,
+    /// A bit for each permission that some clause is about: most groups say nothing about most permissions.
+    filter: [u64; 4],
+    /// The permissions that some clause is about, sorted.
+    permissions: Box<[PermissionNumber]>,
+    /// Where the candidates of each permission end.
+    ends: Box<[u32]>,
+    candidates: Box<[Candidate]>,
+}
+
+/// A binding, ready to be asked and to be named.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BindingProgram {
+    /// Identity.
+    pub key: BindingKey,
+    /// Where it counts; `None` at account level.
+    pub environment: Option<BoundEnvironment>,
+    /// What is bound.
+    pub policy: Shared<Policy>,
+    /// What narrows it, by name, then id: the order in which clauses count them.
+    pub boundaries: Box<[Shared<Boundary>]>,
+    /// How the boundaries were applied (rules R11).
+    pub strict: bool,
+    /// The policy with the parameters and boundaries of the binding.
+    pub program: Arc<PolicyProgram>,
+}
+
+/// An environment, as a binding refers to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundEnvironment {
+    /// Its number in the account's program.
+    pub number: u32,
+    /// Its id.
+    pub id: EnvironmentId,
+}
+
+/// A clause that may decide about a permission.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    binding: u32,
+    clause: u32,
+    /// [`EVERYWHERE`], or the number of the only environment it counts in.
+    environment: u32,
+    effect: Effect,
+}
+
+/// The environment number of bindings that count in every environment.
+const EVERYWHERE: u32 = u32::MAX;
+
+/// A clause and how it reaches a subject.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'p> {
+    /// The group.
+    pub group: &'p GroupProgram,
+    /// The binding.
+    pub binding: &'p BindingProgram,
+    /// The clause.
+    pub clause: &'p Clause,
+}
+
+/// The candidates of a group for one permission: DENY before ALLOW, each in the order reasons are named.
+#[derive(Debug, Clone)]
+pub struct Candidates<'p> {
+    group: &'p GroupProgram,
+    left: std::slice::Iter<'p, Candidate>,
+    environment: Option<u32>,
+}
+
+const fn filter_bit(permission: PermissionNumber) -> (usize, u64) {
+    let place = permission.index() % 256;
+    (place / 64, 1 << (place % 64))
+}
+
+// === impl GroupProgram ===
+
+impl GroupProgram {
+    /// A group with these bindings, which are sorted by key.
+    #[must_use]
+    pub fn new(id: GroupId, name: Name, bindings: Box<[Arc<BindingProgram>]>) -> Self {
+        let mut all: Vec<(PermissionNumber, Candidate)> = Vec::new();
+        for (number, binding) in (0..).zip(&bindings) {
+            let environment = binding.environment.as_ref().map_or(EVERYWHERE, |environment| environment.number);
+            for (index, clause) in (0..).zip(&binding.program.clauses) {
+                let candidate = Candidate { binding: number, clause: index, environment, effect: clause.effect };
+                all.extend(clause.permissions.iter().map(|permission| (*permission, candidate)));
+            }
+        }
+        let (permissions, ends, candidates) = (Box::default(), Box::default(), Box::default());
+        let mut group = Self { id, name, bindings, filter: [0; 4], permissions, ends, candidates };
+        all.sort_unstable_by(|(a_permission, a), (b_permission, b)| {
+            a_permission.cmp(b_permission).then_with(|| group.rank(a, b))
+        });
+        group.index(&all);
+        group
+    }
+
+    fn index(&mut self, sorted: &[(PermissionNumber, Candidate)]) {
+        let runs = || sorted.chunk_by(|(a, _), (b, _)| a == b);
+        self.permissions = runs().filter_map(|run| run.first()).map(|(permission, _)| *permission).collect();
+        for permission in &self.permissions {
+            let (word, bit) = filter_bit(*permission);
+            if let Some(word) = self.filter.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        let lengths = runs().map(|run| run.len() as u32);
+        self.ends = lengths
+            .scan(0, |end, length| {
+                *end += length;
+                Some(*end)
+            })
+            .collect();
+        self.candidates = sorted.iter().map(|(_, candidate)| *candidate).collect();
+    }
+
+    /// DENY before ALLOW, then the order reasons are named in.
+    fn rank(&self, a: &Candidate, b: &Candidate) -> Ordering {
+        let deny_first = (a.effect == Effect::Allow).cmp(&(b.effect == Effect::Allow));
+        deny_first.then_with(|| match (self.origin(a), self.origin(b)) {
+            (Some(a), Some(b)) => a.rank(&b),
+            // A candidate is made beside the tables it points into.
+            _ => Ordering::Equal,
+        })
+    }
+
+    /// Its bindings, by key.
+    #[must_use]
+    pub fn bindings(&self) -> &[Arc<BindingProgram>] {
+        &self.bindings
+    }
+
+    /// The binding of this key.
+    #[must_use]
+    pub fn binding(&self, key: BindingKey) -> Option<&Arc<BindingProgram>> {
+        let place = self.bindings.binary_search_by_key(&key, |binding| binding.key).ok()?;
+        self.bindings.get(place)
+    }
+
+    /// The permissions that some clause is about, sorted by number.
+    #[must_use]
+    pub fn permissions(&self) -> &[PermissionNumber] {
+        &self.permissions
+    }
+
+    /// What may decide about `permission` in an environment; `None` asks about the account itself (rules R16).
+    #[must_use]
+    pub fn candidates(&self, permission: PermissionNumber, environment: Option<u32>) -> Candidates<'_> {
+        let range = self.range(permission).unwrap_or_default();
+        let left = self.candidates.get(range).unwrap_or_default().iter();
+        Candidates { group: self, left, environment }
+    }
+
+    fn range(&self, permission: PermissionNumber) -> Option<Range<usize>> {
+        let (word, bit) = filter_bit(permission);
+        if self.filter.get(word)? & bit == 0 {
+            return None;
+        }
+        let place = self.permissions.binary_search(&permission).ok()?;
+        let end = *self.ends.get(place)?;
+        let begin = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        Some(begin as usize..end as usize)
+    }
+
+    /// Every clause about `permission`, those of other environments among them.
+    pub fn origins(&self, permission: PermissionNumber) -> impl Iterator<Item = Origin<'_>> {
+        let candidates = self.candidates.get(self.range(permission).unwrap_or_default()).unwrap_or_default();
+        candidates.iter().filter_map(|candidate| self.origin(candidate))
+    }
+
+    fn origin(&self, candidate: &Candidate) -> Option<Origin<'_>> {
+        let binding = self.bindings.get(candidate.binding as usize)?;
+        let clause = binding.program.clauses.get(candidate.clause as usize)?;
+        Some(Origin { group: self, binding, clause })
+    }
+}
+
+// === impl Candidates ===
+
+impl<'p> Iterator for Candidates<'p> {
+    type Item = Origin<'p>;
+
+    fn next(&mut self) -> Option<Origin<'p>> {
+        let environment = self.environment.unwrap_or(EVERYWHERE);
+        // Account bindings count in every environment, environment bindings only in their own (D4).
+        let counts = |it: &&Candidate| it.environment == EVERYWHERE || it.environment == environment;
+        let candidate = self.left.find(counts)?;
+        self.group.origin(candidate)
+    }
+}
+
+// === impl Origin ===
+
+impl Origin<'_> {
+    /// The order in which deciding statements are named (rules §8): policy name, statement; then level and id of the policy,
+    /// level, group and content of the binding, boundary.
+    #[must_use]
+    pub fn rank(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (&self.binding.policy.value, &other.binding.policy.value);
+        mine.name.cmp(&theirs.name).then_with(|| self.clause.statement.cmp(&other.clause.statement)).then_with(|| {
+            let policies = (&mine.level, mine.id).cmp(&(&theirs.level, theirs.id));
+            policies
+                .then_with(|| self.rank_of_binding(other))
+                .then_with(|| self.clause.boundary.cmp(&other.clause.boundary))
+        })
+    }
+
+    fn rank_of_binding(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.binding.environment.as_ref(), other.binding.environment.as_ref());
+        let levels = mine.map(|it| &it.id).cmp(&theirs.map(|it| &it.id));
+        let groups = || self.group.name.cmp(&other.group.name);
+        levels.then_with(groups).then_with(|| self.binding.key.cmp(&other.binding.key))
+    }
+}

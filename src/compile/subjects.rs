@@ -1,0 +1,249 @@
+//! Users and service users, packed: one look-up by e-mail or id, a few bytes beside what has to be kept, and a change that
+//! copies one shard.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use rustc_hash::{FxHashMap, FxHasher};
+
+use super::chunks::Chunks;
+use crate::model::id::{GroupId, UserId};
+use crate::model::identity::{User, UserState};
+use crate::model::text::Name;
+
+mod shard;
+
+use shard::{IdShard, Shard};
+
+/// Users that a shard holds when the shards are made; between half and four times as many, they stay.
+const SHARD_USERS: usize = 64;
+
+/// Every user and service user of an account. A clone shares everything.
+#[derive(Debug, Clone)]
+pub struct Subjects {
+    /// There are `1 << bits` shards of each kind.
+    bits: u32,
+    len: usize,
+    /// By the hash of the e-mail.
+    by_email: Chunks<Shard>,
+    /// By the id, to the hash of the e-mail.
+    by_id: Chunks<IdShard>,
+    /// Service users by name; a name may be borne by several.
+    by_name: OrdMap<Name, Box<[UserId]>>,
+}
+
+/// A user or service user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'p> {
+    /// Identity.
+    pub id: UserId,
+    /// The e-mail.
+    pub email: &'p str,
+    /// Only an active one may do anything.
+    pub state: UserState,
+    /// Numbers of its groups, in order; `ALL_USERS` is not among them.
+    pub groups: &'p [u32],
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'p> {
+    /// Nobody.
+    Nobody,
+    /// One subject.
+    One(Subject<'p>),
+    /// Several: the id has to be given (rules §8).
+    Several,
+}
+
+/// A user that came, changed or went.
+#[derive(Debug, Clone, Copy)]
+pub struct UserChange<'a> {
+    /// As it was; `None` where it is new.
+    pub old: Option<&'a User>,
+    /// As it is; `None` where it is gone.
+    pub new: Option<&'a User>,
+}
+
+/// Numbers of groups.
+pub type GroupNumbers = FxHashMap<GroupId, u32>;
+
+/// A user that names a group that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoGroup {
+    /// The user.
+    pub user: UserId,
+    /// The group.
+    pub group: GroupId,
+}
+
+/// The place of an e-mail, its shard in the upper bits.
+fn hash_of(text: &str) -> u32 {
+    let mut hasher = FxHasher::default();
+    hasher.write(text.as_bytes());
+    (hasher.finish() >> 32) as u32
+}
+
+/// The place of an id, its shard in the upper bits: the first bits of an id are random.
+const fn place_of(id: UserId) -> u32 {
+    (id.bits() >> 96) as u32
+}
+
+const fn shard_of(place: u32, bits: u32) -> usize {
+    // A shift by all 32 bits is none.
+    if bits == 0 { 0 } else { (place >> (32 - bits)) as usize }
+}
+
+// === impl Subjects ===
+
+impl Default for Subjects {
+    fn default() -> Self {
+        let (by_email, by_id) = ([Arc::default()].into_iter().collect(), [Arc::default()].into_iter().collect());
+        Self { bits: 0, len: 0, by_email, by_id, by_name: OrdMap::new() }
+    }
+}
+
+impl Subjects {
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whom an id, an e-mail or the name of a service user stands for.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Found<'_> {
+        let by_email = self.by_email(name);
+        let by_id = name.parse().ok().and_then(|id| self.by_id(id));
+        let named = if self.by_name.is_empty() { None } else { self.by_name.get(name) };
+        let mut found = match (by_email, by_id) {
+            (Some(one), Some(other)) if one.id != other.id => return Found::Several,
+            (one, other) => one.or(other),
+        };
+        for id in named.into_iter().flat_map(|ids| ids.iter()) {
+            match found {
+                Some(known) if known.id != *id => return Found::Several,
+                Some(_) => {}
+                None => found = self.by_id(*id),
+            }
+        }
+        found.map_or(Found::Nobody, Found::One)
+    }
+
+    /// The user or service user of this id.
+    #[must_use]
+    pub fn by_id(&self, id: UserId) -> Option<Subject<'_>> {
+        let hash = self.by_id.get(shard_of(place_of(id), self.bits))?.find(id)?;
+        self.by_email.get(shard_of(hash, self.bits))?.find(hash, |subject| subject.id == id)
+    }
+
+    fn by_email(&self, email: &str) -> Option<Subject<'_>> {
+        let hash = hash_of(email);
+        self.by_email.get(shard_of(hash, self.bits))?.find(hash, |subject| subject.email == email)
+    }
+
+    /// Every subject, in no order that means anything.
+    pub fn iter(&self) -> impl Iterator<Item = Subject<'_>> {
+        self.by_email.iter().flat_map(|shard| shard.iter().map(|(_, subject)| subject))
+    }
+
+    /// These subjects with changes; `all` are the users after them, and how many, for when the shards have to be made anew.
+    ///
+    /// # Errors
+    /// [`NoGroup`] for a user that names a group without a number.
+    pub fn change<'a>(
+        &self,
+        changes: &[UserChange<'a>],
+        (all, count): (impl Iterator<Item = &'a User>, usize),
+        groups: &GroupNumbers,
+    ) -> Result<Self, NoGroup> {
+        let most = (SHARD_USERS * 4) << self.bits;
+        let least = if self.bits == 0 { 0 } else { (SHARD_USERS / 2) << self.bits };
+        let mut next = if (least..=most).contains(&count) {
+            let mut next = self.clone();
+            next.apply(changes, groups)?;
+            next
+        } else {
+            let mut next = Self::with_room(count);
+            let all: Vec<_> = all.map(|user| UserChange { old: None, new: Some(user) }).collect();
+            next.apply(&all, groups)?;
+            next
+        };
+        next.by_name = self.by_name.clone();
+        changes.iter().for_each(|change| next.rename(change));
+        Ok(next)
+    }
+
+    fn with_room(users: usize) -> Self {
+        let shards = (users / SHARD_USERS).max(1).next_power_of_two();
+        let empty = || Arc::default();
+        Self {
+            bits: shards.trailing_zeros(),
+            len: 0,
+            by_email: (0..shards).map(|_| empty()).collect(),
+            by_id: (0..shards).map(|_| Arc::default()).collect(),
+            by_name: OrdMap::new(),
+        }
+    }
+
+    fn apply(&mut self, changes: &[UserChange<'_>], groups: &GroupNumbers) -> Result<(), NoGroup> {
+        let bits = self.bits;
+        let mut emails = shard::Edits::default();
+        let mut ids = shard::Edits::default();
+        for UserChange { old, new } in changes {
+            if let Some(old) = old {
+                emails.gone.push((hash_of(old.email.as_str()), old.id));
+                ids.gone.push((place_of(old.id), old.id));
+            }
+            if let Some(new) = new {
+                let hash = hash_of(new.email.as_str());
+                emails.come.push((hash, *new));
+                ids.come.push((place_of(new.id), (new.id, hash)));
+            }
+        }
+        emails.by_shard(bits, |index, edits| {
+            let known = self.by_email.get(index).map(Arc::as_ref);
+            let shard = Shard::changed(known, edits, groups)?;
+            self.by_email.set(index, Arc::new(shard));
+            Ok(())
+        })?;
+        ids.by_shard(bits, |index, edits| {
+            let shard = IdShard::changed(self.by_id.get(index).map(Arc::as_ref), edits);
+            self.by_id.set(index, Arc::new(shard));
+            Ok(())
+        })?;
+        let (gone, come) = (changes.iter().filter(|it| it.old.is_some()), changes.iter().filter(|it| it.new.is_some()));
+        self.len = (self.len + come.count()).saturating_sub(gone.count());
+        Ok(())
+    }
+
+    fn rename(&mut self, change: &UserChange<'_>) {
+        let service_name = |user: &User| user.name.clone().filter(|_| user.is_service());
+        if let Some((user, name)) = change.old.and_then(|user| Some((user, service_name(user)?))) {
+            let left: Box<[UserId]> = self.named(&name).filter(|id| *id != user.id).collect();
+            match left.is_empty() {
+                true => self.by_name.remove(&name),
+                false => self.by_name.insert(name, left),
+            };
+        }
+        if let Some((user, name)) = change.new.and_then(|user| Some((user, service_name(user)?))) {
+            let mut ids: Vec<UserId> = self.named(&name).chain([user.id]).collect();
+            ids.sort_unstable();
+            self.by_name.insert(name, ids.into());
+        }
+    }
+
+    fn named(&self, name: &Name) -> impl Iterator<Item = UserId> {
+        self.by_name.get(name).into_iter().flat_map(|ids| ids.iter().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::model::identity::UserKind;
+
+fn user(seed: u32, email: &str, service_name: Option<&str>, groups: &[u32]) -> User {
+    let mut bytes = [7; 16];
+    bytes[..4].copy_from_slice(&seed.wrapping_mul(0x9E37_79B9).to_be_bytes());
+    bytes[12..].copy_from_slice(&seed.to_be_bytes());
+    let groups: BTreeSet<_> = groups.iter().map(|number| group(*number)).collect();
+    let kind = match service_name {
+        Some(_) => UserKind::Service { description: String::new() },
+        None => UserKind::Local,
+    };
+    let name = service_name.map(|name| name.parse().unwrap());
+    User { id: UserId::from_bytes(bytes), email: email.parse().unwrap(), name, kind, state: UserState::Active, groups }
+}
+
+fn group(number: u32) -> GroupId {
+    let mut bytes = [1; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    GroupId::from_bytes(bytes)
+}
+
+fn numbers() -> GroupNumbers {
+    (0..50).map(|number| (group(number), number)).collect()
+}
+
+fn email(seed: u32) -> String {
+    format!("user{seed}@example.com")
+}
+
+/// Every user of `users` is found by id and e-mail, with its groups; nobody else is there.
+fn check(subjects: &Subjects, users: &[User]) {
+    assert_eq!(subjects.len(), users.len());
+    assert_eq!(subjects.iter().count(), users.len());
+    for user in users {
+        let by_email = subjects.find(user.email.as_str());
+        let Found::One(subject) = by_email else { panic!("{:?}: {by_email:?}", user.email) };
+        let mut groups: Vec<_> = user.groups.iter().map(|id| numbers()[id]).collect();
+        groups.sort_unstable();
+        assert_eq!((subject.id, subject.email, subject.groups), (user.id, user.email.as_str(), groups.as_slice()));
+        assert_eq!(subjects.find(&user.id.to_string()), by_email);
+    }
+}
+
+fn put(user: &User) -> UserChange<'_> {
+    UserChange { old: None, new: Some(user) }
+}
+
+#[test]
+fn every_user_is_found_after_growing_changing_and_shrinking() {
+    let mut users: Vec<User> = (0..2_000).map(|n| user(n, &email(n), None, &[n % 50, (n / 50) % 50])).collect();
+    let changes: Vec<_> = users.iter().map(put).collect();
+    let mut subjects = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+    check(&subjects, &users);
+    for n in 0..300 {
+        let old = users[n].clone();
+        let index = u32::try_from(n).unwrap();
+        users[n] = User { id: old.id, ..user(index, &email(index + 10_000), None, &[index % 7]) };
+        let change = UserChange { old: Some(&old), new: Some(&users[n]) };
+        subjects = subjects.change(&[change], (users.iter(), users.len()), &numbers()).unwrap();
+    }
+    check(&subjects, &users);
+    while users.len() > 5 {
+        let gone: Vec<_> = users.split_off(users.len() - (users.len() / 3).max(1));
+        let changes: Vec<_> = gone.iter().map(|old| UserChange { old: Some(old), new: None }).collect();
+        subjects = subjects.change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+        check(&subjects, &users);
+        assert_eq!(subjects.find(gone[0].email.as_str()), Found::Nobody);
+        assert_eq!(subjects.find(&gone[0].id.to_string()), Found::Nobody);
+    }
+}
+
+#[test]
+fn a_name_that_two_bear_asks_for_the_id() {
+    let users = [
+        user(1, "a@x", Some("deployer"), &[]),
+        user(2, "b@x", Some("deployer"), &[]),
+        user(3, "c@x", Some("a@x"), &[]),
+        user(4, "d@x", Some("d@x"), &[]),
+        user(5, "e@x", Some("runner"), &[]),
+    ];
+    let changes: Vec<_> = users.iter().map(put).collect();
+    let subjects = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+    assert_eq!(subjects.find("deployer"), Found::Several);
+    assert_eq!(subjects.find("a@x"), Found::Several);
+    assert!(matches!(subjects.find("d@x"), Found::One(it) if it.id == users[3].id));
+    assert!(matches!(subjects.find("runner"), Found::One(it) if it.id == users[4].id));
+    let left = &users[1..];
+    let change = UserChange { old: Some(&users[0]), new: None };
+    let subjects = subjects.change(&[change], (left.iter(), left.len()), &numbers()).unwrap();
+    assert!(matches!(subjects.find("deployer"), Found::One(it) if it.id == users[1].id));
+    assert!(matches!(subjects.find("a@x"), Found::One(it) if it.id == users[2].id));
+}
+
+#[test]
+fn a_user_of_an_unknown_group_is_refused() {
+    let users = [user(1, "a@x", None, &[3, 99])];
+    let changes: Vec<_> = users.iter().map(put).collect();
+    let refused = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap_err();
+    assert_eq!(refused, NoGroup { user: users[0].id, group: group(99) });
+}

@@ -1,0 +1,228 @@
+//! Boundaries of bindings: what they ask of a binding, how large they make it, and what a change of one must leave right.
+
+use super::*;
+use crate::iam::preview::{self, Preview};
+
+const HOST: &str = r#"storage:host.name = "h";"#;
+const DATED: &str = r#"global:date < "${bindParam:until}";"#;
+
+impl World {
+    fn boundary(&mut self, name: &str, query: &str) -> BoundaryId {
+        let id = BoundaryId::random();
+        let fields = BoundaryFields { name: name.to_owned(), query: query.to_owned() };
+        self.take(boundary::create(&self.state, self.account, id, fields));
+        id
+    }
+
+    fn change(&self, id: BoundaryId, query: &str) -> Planned {
+        let fields = BoundaryFields { name: "changed".to_owned(), query: query.to_owned() };
+        boundary::update(&self.state, self.account, id, None, fields)
+    }
+
+    fn logs(&mut self, statements: &str) -> PolicyId {
+        let id = PolicyId::random();
+        self.take(self.policy(id, Level::Account, &id.to_string(), statements));
+        id
+    }
+
+    fn within(&self, policy: PolicyId, boundaries: &[BoundaryId], parameters: &[(&str, &str)]) -> BindingFields {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        BindingFields { boundaries: boundaries.to_vec(), parameters, ..self.binding(policy, BindingLevel::Account) }
+    }
+
+    fn preview(&self, fields: BindingFields) -> Preview {
+        preview::preview(&self.state, self.account, fields).unwrap()
+    }
+}
+
+fn codes(warnings: &[String]) -> Vec<&str> {
+    let code = |warning: &'_ String| warning.rfind('[').map_or(0, |at| at);
+    warnings.iter().map(|warning| &warning[code(warning)..]).collect()
+}
+
+#[test]
+fn a_boundary_is_bound_and_its_set_is_part_of_the_content() {
+    let mut world = world();
+    let other = world.boundary("host", HOST);
+    let both = world.within(world.read, &[other, world.boundary], &[]);
+    world.take(world.bind(both));
+    check(world.bind(world.within(world.read, &[world.boundary, other], &[])), "already_exists");
+    check(world.bind(world.within(world.read, &[other], &[])), "put binding");
+}
+
+#[test]
+fn limits_of_the_boundaries_of_a_binding_at_the_edge_and_one_past_it() {
+    let mut world = world();
+    let ids: Vec<_> = (0..21).map(|n| world.boundary(&n.to_string(), r#"global:week-day = "Monday";"#)).collect();
+    check(world.bind(world.within(world.read, &ids[..20], &[])), "put binding");
+    check(world.bind(world.within(world.read, &ids, &[])), "boundaries limit_exceeded");
+    check(world.bind(world.within(world.read, &[ids[0], ids[0]], &[])), "boundaries[1] duplicate");
+}
+
+#[test]
+fn parameters_of_boundaries_are_asked_for_too() {
+    let mut world = world();
+    let dated = world.boundary("dated", DATED);
+    check(world.bind(world.within(world.read, &[dated], &[])), "parameters.until parameter_missing");
+    check(
+        world.bind(world.within(world.template, &[dated], &[])),
+        "parameters.schema parameter_missing, parameters.until parameter_missing",
+    );
+    check(world.bind(world.within(world.read, &[dated], &[("until", "soon")])), "parameters parameter_invalid");
+    let plan = world.bind(world.within(world.read, &[dated], &[("until", "2026-05-03Z"), ("more", "x")])).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[surplus_parameter]"], "{:?}", plan.warnings);
+}
+
+#[test]
+fn what_a_boundary_leaves_open_is_told_when_it_is_bound() {
+    let mut world = world();
+    let host = world.boundary("host", HOST);
+    let plan = world.bind(world.within(world.read, &[host], &[])).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_leaves_unrestricted]"]);
+    assert!(plan.warnings[0].contains("`settings:objects:read`"), "{:?}", plan.warnings);
+    let strict = AccountFields { strict_boundaries: true, ..account_fields("Example") };
+    world.take(account::update(&world.state, world.account, None, strict));
+    let plan = world.bind(world.within(world.read, &[host], &[])).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_copy_dropped]"]);
+}
+
+/// Lines that make 36 picks, on names that `storage:logs:read` knows.
+fn widest() -> String {
+    let names = ["storage:host.name", "storage:log.source", "storage:k8s.cluster.name"];
+    (0..10).map(|n| format!("{} = \"{n}\";\n", names[n % 3])).collect()
+}
+
+#[test]
+fn a_binding_that_expands_to_too_much_is_refused_at_each_way_to_make_it() {
+    let mut world = world();
+    let logs = |count: usize| "ALLOW storage:logs:read;".repeat(count);
+    let policy = world.logs(&logs(13));
+    let ids: Vec<_> = (0..20).map(|n| world.boundary(&n.to_string(), &widest())).collect();
+    // 13 × 20 × 36 = 9,360 and 14 × 20 × 36 = 10,080.
+    let plan = world.bind(world.within(policy, &ids, &[]));
+    let key = world.bound(plan);
+    let text = |count| policy_fields("logs", &logs(count));
+    check(policy::update(&world.state, world.account, policy, None, text(14)), "statements expansion_too_large");
+    check(policy::update(&world.state, world.account, policy, None, text(12)), "put policy");
+    let larger = world.logs(&logs(14));
+    check(world.bind(world.within(larger, &ids, &[])), "boundaries expansion_too_large");
+    let fields = world.within(larger, &ids, &[]);
+    check(binding::update(&world.state, world.account, key, None, fields), "boundaries expansion_too_large");
+    check(world.bind(world.within(larger, &ids[..19], &[])), "put binding");
+    // 13 × (19 × 36 + 86) does not go: a boundary has ten lines. With a small boundary in place of one there is room.
+    world.take(world.change(ids[0], HOST));
+    let plan = world.bind(world.within(larger, &ids, &[]));
+    world.take(plan);
+    check(world.change(ids[0], &widest()), "query expansion_too_large");
+    check(world.change(ids[0], HOST), "put boundary");
+}
+
+#[test]
+fn a_bound_boundary_keeps_its_parameters_and_suits_its_bindings() {
+    let mut world = world();
+    let dated = world.boundary("dated", DATED);
+    check(world.change(dated, HOST), "put boundary");
+    world.take(world.bind(world.within(world.read, &[dated], &[("until", "2026-05-03Z")])));
+    check(world.change(dated, HOST), "query parameters_changed");
+    check(world.change(dated, &DATED.replace("until", "other")), "query parameters_changed");
+    check(world.change(dated, r#"global:time-of-day < "${bindParam:until}";"#), "query binding_invalid");
+    check(world.change(dated, &DATED.replace('<', ">")), "put boundary");
+    check(world.change(dated, ""), "query empty_boundary");
+    check(boundary::delete(&world.state, world.account, dated, None), "in_use");
+}
+
+#[test]
+fn a_change_that_leaves_a_binding_open_is_told() {
+    let mut world = world();
+    let monday = world.boundary("monday", r#"global:week-day = "Monday";"#);
+    assert_eq!(world.change(monday, HOST).unwrap().warnings, Vec::<String>::new());
+    world.take(world.bind(world.within(world.read, &[monday], &[])));
+    let plan = world.change(monday, HOST).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_leaves_unrestricted]"]);
+    assert!(plan.warnings[0].starts_with("policy `read`: boundary `monday`"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn the_bindings_that_a_change_would_break_are_told_up_to_a_number() {
+    let mut world = world();
+    let dated = world.boundary("dated", DATED);
+    for n in 0..25 {
+        let mut fields = world.within(world.read, &[dated], &[("until", "2026-05-03Z")]);
+        fields.metadata.insert("n".to_owned(), n.to_string());
+        world.take(world.bind(fields));
+    }
+    let refused = world.change(dated, r#"global:time-of-day < "${bindParam:until}";"#);
+    let Err(Rejection::Invalid(violations)) = refused else { panic!("{refused:?}") };
+    assert_eq!(violations.len(), 21);
+    assert_eq!(violations[20].problem, "5 more bindings would not be valid");
+}
+
+#[test]
+fn a_preview_shows_what_counts_and_where_it_comes_from() {
+    let mut world = world();
+    let host = world.boundary("host", HOST);
+    let context = world.boundary("context", r#"storage:dt.security_context = "${bindParam:sc}";"#);
+    let policy = world.logs("ALLOW storage:logs:read, storage:entities:read; DENY iam:users:read;");
+    let fields = world.within(policy, &[host, context], &[("sc", "x")]);
+    let preview = world.preview(fields.clone());
+    let texts: Vec<_> = preview.statements.iter().map(|it| it.text.as_str()).collect();
+    for expected in [
+        r#"ALLOW storage:logs:read WHERE storage:host.name = "h";"#,
+        r#"ALLOW storage:logs:read WHERE storage:dt.security_context = "x";"#,
+        "ALLOW storage:entities:read;",
+        r#"ALLOW storage:entities:read WHERE storage:dt.security_context = "x";"#,
+        "DENY iam:users:read;",
+    ] {
+        assert!(texts.contains(&expected), "{expected} is not in {texts:?}");
+    }
+    assert_eq!((preview.expanded, preview.truncated, preview.parameters), (5, false, BTreeMap::new()));
+    assert_eq!(codes(&preview.warnings), ["[boundary_leaves_unrestricted]"]);
+    let deny = preview.statements.last().unwrap();
+    assert_eq!(deny.origins, [preview::Origin { statement: 1, boundary: None }]);
+    let open = preview.statements.iter().find(|it| it.text == "ALLOW storage:entities:read;").unwrap();
+    assert_eq!(open.origins, [preview::Origin { statement: 0, boundary: Some((host, "host".to_owned())) }]);
+    // It changes nothing, and what is there can be looked at again.
+    world.take(world.bind(fields.clone()));
+    assert_eq!(world.preview(fields).expanded, 5);
+}
+
+#[test]
+fn a_preview_merges_what_is_equal() {
+    let mut world = world();
+    let (one, other) = (world.boundary("one", HOST), world.boundary("other", HOST));
+    let policy = world.logs("ALLOW storage:logs:read; ALLOW storage:logs:read, storage:logs:read;");
+    let preview = world.preview(world.within(policy, &[one, other], &[]));
+    assert_eq!((preview.statements.len(), preview.expanded), (1, 6));
+    assert_eq!(preview.statements[0].origins.len(), 4);
+}
+
+#[test]
+fn r22_a_preview_does_not_turn_a_star_into_a_wildcard() {
+    let mut world = world();
+    let policy =
+        world.logs(r#"ALLOW storage:logs:read WHERE storage:host.name MATCH ("${bindParam:p}", "${bindParam:q}*");"#);
+    let preview = world.preview(world.within(policy, &[], &[("p", "a*"), ("q", "b"), ("r", "*")]));
+    let text = r#"ALLOW storage:logs:read WHERE storage:host.name MATCH ("${bindParam:p}", "b*");"#;
+    assert_eq!(preview.statements[0].text, text);
+    assert_eq!(preview.parameters, BTreeMap::from([("p".to_owned(), "a*".to_owned())]));
+}
+
+#[test]
+fn a_preview_that_would_be_too_large_says_so() {
+    let mut world = world();
+    let values: Vec<_> = (0..490).map(|n| format!("\"{n:0>100}\"")).collect();
+    let policy = world.logs(&format!("ALLOW storage:logs:read WHERE storage:host.name IN ({});", values.join(",")));
+    let wide = world.boundary("wide", &widest());
+    let preview = world.preview(world.within(policy, &[wide], &[]));
+    assert_eq!((preview.expanded, preview.truncated), (36, true));
+    let bytes: usize = preview.statements.iter().map(|it| it.text.len()).sum();
+    assert!(!preview.statements.is_empty() && bytes <= preview::TEXT_BYTES, "{bytes}");
+}
+
+#[test]
+fn a_preview_is_refused_as_the_binding_would_be() {
+    let world = world();
+    let missing = world.within(world.template, &[BoundaryId::random()], &[]);
+    let refused = preview::preview(&world.state, world.account, missing.clone()).unwrap_err();
+    assert_eq!(refused, world.bind(missing).unwrap_err());
+}

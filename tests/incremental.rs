@@ -1,0 +1,165 @@
+//! A snapshot made from the one before it is the snapshot made from nothing, whatever changed in between.
+//!
+//! Two random states of one account are made into each other change by change, in random order. On the way references
+//! lead nowhere, names are borne twice and texts are missing: such a state must be refused by both builds, and the next
+//! one is built upon the last that was good.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
+
+#[path = "reference/mod.rs"]
+mod reference;
+
+use std::collections::BTreeMap;
+
+use doorward::model::id::AccountId;
+use doorward::model::object::{Change, Object, ObjectKey, Record};
+use doorward::model::revision::{Revision, StoreId};
+use doorward::model::state::State;
+use doorward::snapshot::build::Snapshot;
+use reference::engine;
+use reference::generate::{Choices, World, question, world};
+use reference::{Answer, Question};
+
+/// Pairs of states.
+const PAIRS: u64 = 500;
+/// Bytes that a state is made from.
+const STATE_BYTES: usize = 1_024;
+/// Questions asked after each change.
+const QUESTIONS: usize = 12;
+
+/// `SplitMix64`.
+struct Seeded(u64);
+
+// === impl Seeded ===
+
+impl Seeded {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).expect("less than the limit")
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        std::iter::repeat_with(|| self.next().to_le_bytes()).flatten().take(count).collect()
+    }
+}
+
+fn records(state: &State) -> BTreeMap<ObjectKey, Record<Object>> {
+    state.records().map(|record| (record.value.key(), record)).collect()
+}
+
+/// What makes `from` into `to`, in random order: an object that comes may come before what it refers to.
+fn changes(from: &State, to: &State, seeded: &mut Seeded) -> Vec<Change> {
+    let (from, to) = (records(from), records(to));
+    let put = to.values().filter(|record| from.get(&record.value.key()) != Some(record)).cloned().map(Change::Put);
+    let delete = from.keys().filter(|key| !to.contains_key(key)).cloned().map(Change::Delete);
+    let mut changes: Vec<_> = put.chain(delete).collect();
+    for place in (1..changes.len()).rev() {
+        changes.swap(place, seeded.below(place + 1));
+    }
+    changes
+}
+
+/// How often something happened: a walk on which nothing did would prove nothing.
+#[derive(Debug, Default)]
+struct Seen {
+    built: usize,
+    refused: usize,
+    asked: usize,
+}
+
+struct Walk<'w> {
+    account: AccountId,
+    ends: [&'w World; 2],
+    store: StoreId,
+    state: State,
+    good: Snapshot,
+    seen: Seen,
+}
+
+// === impl Walk ===
+
+impl Walk<'_> {
+    fn step(&mut self, changes: &[Change], seeded: &mut Seeded) {
+        let revision = self.state.revision.next().expect("a revision");
+        self.state.apply(revision, changes).expect("the account is there");
+        let whole = Snapshot::build(self.store, &self.state, None);
+        let next = Snapshot::build(self.store, &self.state, Some(&self.good));
+        match (whole, next) {
+            (Ok(whole), Ok(next)) => {
+                self.seen.built += 1;
+                assert!(whole.retired().eq(next.retired()), "retired statements after {changes:?}");
+                for question in self.questions(seeded) {
+                    let (expected, found) = (self.ask(&whole, &question), self.ask(&next, &question));
+                    assert_eq!(found, expected, "{question:?} after {changes:?}");
+                    self.seen.asked += 1;
+                }
+                self.good = next;
+            }
+            (Err(_), Err(_)) => self.seen.refused += 1,
+            (whole, next) => panic!("{:?} from nothing, {:?} from before, after {changes:?}", whole.err(), next.err()),
+        }
+    }
+
+    fn ask(&self, snapshot: &Snapshot, question: &Question) -> Answer {
+        engine::ask(snapshot, self.account, question)
+    }
+
+    fn questions(&self, seeded: &mut Seeded) -> Vec<Question> {
+        let one = |_| question(&mut Choices::new(&seeded.bytes(96)), self.ends[seeded.below(2)]);
+        (0..QUESTIONS).map(one).collect()
+    }
+}
+
+#[test]
+fn an_incremental_build_is_a_whole_build() {
+    let mut seeded = Seeded(11);
+    let mut all = Seen::default();
+    for _ in 0..PAIRS {
+        let first = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
+        let second = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
+        let store = StoreId::random();
+        let good = Snapshot::build(store, &first.state, None).expect("the first state compiles");
+        let changes = changes(&first.state, &second.state, &mut seeded);
+        let (account, state) = (first.account, first.state.clone());
+        let mut walk = Walk { account, ends: [&first, &second], store, state, good, seen: Seen::default() };
+        let mut left = changes.as_slice();
+        while !left.is_empty() {
+            // Mostly one change a commit, sometimes several.
+            let count = if seeded.below(4) == 0 { 1 + seeded.below(5) } else { 1 };
+            let (these, later) = left.split_at(count.min(left.len()));
+            walk.step(these, &mut seeded);
+            left = later;
+        }
+        all.built += walk.seen.built;
+        all.refused += walk.seen.refused;
+        all.asked += walk.seen.asked;
+    }
+    println!("{all:?}");
+    assert!(all.built > 1_000 && all.refused > 1_000 && all.asked > 10_000, "{all:?}");
+}
+
+/// The records of an account are the same again after a reset, and nothing of them is shared: still nothing is touched.
+#[test]
+fn a_state_that_was_sent_again_is_built_upon_the_same() {
+    let mut seeded = Seeded(12);
+    let world = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
+    let store = StoreId::random();
+    let before = Snapshot::build(store, &world.state, None).expect("the state compiles");
+    let mut again = State::default();
+    let puts: Vec<_> = world.state.records().map(Change::Put).collect();
+    again.apply(Revision::new(9), &puts).expect("the records of a state make a state");
+    let after = Snapshot::build(store, &again, Some(&before)).expect("the state compiles");
+    for _ in 0..200 {
+        let question = question(&mut Choices::new(&seeded.bytes(96)), &world);
+        let (expected, found) =
+            (engine::ask(&before, world.account, &question), engine::ask(&after, world.account, &question));
+        assert_eq!(found, expected, "{question:?}");
+    }
+}
