@@ -6,11 +6,12 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const PROTOS: [&str; 5] = [
+const PROTOS: [&str; 6] = [
     "proto/doorward/v1/authorization.proto",
     "proto/doorward/v1/model.proto",
     "proto/doorward/v1/admin.proto",
     "proto/doorward/v1/watch.proto",
+    "proto/doorward/v1/decision_admin.proto",
     "proto/envoy/external_auth.proto",
 ];
 

@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod eval;
 pub mod example;
+pub mod explain;
 pub mod lint;
 pub mod serve;
 
@@ -37,6 +38,7 @@ enum Command {
     Admin(admin::AdminArgs),
     Lint(lint::LintArgs),
     Eval(eval::EvalArgs),
+    Explain(explain::ExplainArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &mut out, &mut err),
         Command::Admin(args) => admin::run(&args, &mut out, &mut err),
         Command::Lint(args) => lint::run(&args, &mut io::stdin().lock(), &mut out, &mut err),
+        Command::Explain(args) => explain::run(&args, jiff::Timestamp::now(), &mut out, &mut err),
         Command::Eval(args) => {
             // It flushes by itself, once for each batch of lines that arrived together.
             let mut out = io::BufWriter::new(out);

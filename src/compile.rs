@@ -5,6 +5,7 @@ pub mod advice;
 pub mod bind;
 pub mod check;
 pub mod chunks;
+pub mod describe;
 pub mod expand;
 pub mod fill;
 pub mod fit;

@@ -4,6 +4,8 @@ pub mod admin;
 pub mod authenticate;
 pub mod check;
 pub mod decision_point;
+pub mod explanation;
 pub mod ext_authz;
+mod page;
 pub mod status;
 pub mod watch;

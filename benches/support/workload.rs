@@ -109,7 +109,7 @@ fn group(id: GroupId, number: usize) -> Group {
 
 fn user(random: &mut Random, email: &str, groups: &[GroupId]) -> User {
     let count = 1 + random.below(20.min(groups.len()));
-    let groups: BTreeSet<_> = (0..count).map(|_| groups[random.below(groups.len())]).collect();
+    let groups = (0..count).map(|_| groups[random.below(groups.len())]).collect();
     let id = UserId::from_bytes(random.id());
     User { id, email: email.parse().unwrap(), name: None, kind: UserKind::Local, state: UserState::Active, groups }
 }

@@ -40,7 +40,7 @@ pub struct CheckArgs {
     json: bool,
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -81,8 +81,13 @@ fn json(answer: &pb::CheckResponse) -> anyhow::Result<String> {
 }
 
 fn sentence(answer: &pb::CheckResponse) -> String {
-    let decision = if answer.decision() == pb::Decision::Allow { "ALLOW" } else { "DENY" };
     let reason = answer.reason.clone().unwrap_or_default();
+    decided(answer.decision(), &reason, answer.revision)
+}
+
+/// A decision and its reason in a sentence.
+pub(super) fn decided(decision: pb::Decision, reason: &pb::Reason, revision: u64) -> String {
+    let decision = if decision == pb::Decision::Allow { "ALLOW" } else { "DENY" };
     let code = reason.code().as_str_name().trim_start_matches("REASON_CODE_").to_lowercase();
     let by = match (&reason.policy, reason.statement, &reason.binding) {
         (Some(policy), Some(statement), Some(binding)) => {
@@ -95,5 +100,5 @@ fn sentence(answer: &pb::CheckResponse) -> String {
         }
         _ => String::new(),
     };
-    format!("{decision} ({code}){by}; revision {}", answer.revision)
+    format!("{decision} ({code}){by}; revision {revision}")
 }

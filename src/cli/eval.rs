@@ -89,7 +89,12 @@ fn run_within(
     }
 }
 
-fn load(path: &Path, now: jiff::Timestamp, err: &mut dyn Write) -> Result<(AccountId, Snapshot), Vec<String>> {
+/// The account of a state file. Its warnings are written, its errors given back.
+pub(super) fn load(
+    path: &Path,
+    now: jiff::Timestamp,
+    err: &mut dyn Write,
+) -> Result<(AccountId, Snapshot), Vec<String>> {
     let told = |problems: Vec<FileProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
     let loaded = statefile::load_file(path, now).map_err(told)?;
     for warning in &loaded.warnings {

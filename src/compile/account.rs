@@ -97,14 +97,12 @@ pub fn compile(
 ) -> Result<AccountProgram, CompileRejected> {
     // What a permission takes decides about every clause, so another catalogue begins from nothing.
     let same = previous.filter(|previous| previous.source.catalogue == state.catalogue);
-    match same {
-        Some(Previous { source, program }) => program.changed(source, state, global),
-        None => {
-            let catalogue = account_catalogue(state, &global.catalogue)?;
-            let empty = AccountState::empty(Arc::clone(&state.account));
-            AccountProgram::empty(state.account.value.id, catalogue).changed(&empty, state, global)
-        }
+    if let Some(Previous { source, program }) = same {
+        return program.changed(source, state, global);
     }
+    let catalogue = account_catalogue(state, &global.catalogue)?;
+    let empty = AccountState::empty(Arc::clone(&state.account));
+    AccountProgram::empty(state.account.value.id, catalogue).changed(&empty, state, global)
 }
 
 /// The catalogue of an account: the shipped one with the account's additions (rules R28).
@@ -316,8 +314,8 @@ impl AccountProgram {
         };
         if !changes.users.is_empty() {
             let all = after.users.values().map(|user| &user.value);
-            let changed = self.subjects.change(&changes.users, (all, after.users.len()), &self.group_numbers);
-            self.subjects = changed.map_err(|missing| no_group(missing.user, missing.group))?;
+            let next = self.subjects.change(&changes.users, (all, after.users.len()), &self.group_numbers);
+            self.subjects = next.map_err(|missing| no_group(missing.user, missing.group))?;
         }
         // Members leave with their group; that none was left is looked at only when one went.
         let gone = changes.groups.iter().filter(|id| !after.groups.contains_key(*id)).collect::<Vec<_>>();

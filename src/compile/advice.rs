@@ -116,9 +116,9 @@ impl<'a> Index<'a> {
         let first = |holds: &dyn Fn(usize, &Meaning) -> bool| {
             others.clone().find(|(place, other)| holds(*place, other)).map(|(place, _)| place)
         };
-        let denied = first(&|_, other| denies(other)).map(Idle::Denied);
+        let beaten = first(&|_, other| denies(other)).map(Idle::Denied);
         let duplicate = || first(&|place, other| place < number && says_the_same(other)).map(Idle::Duplicate);
-        denied.or_else(duplicate).or_else(|| {
+        beaten.or_else(duplicate).or_else(|| {
             let conditional = !own.conditions.is_empty();
             others.find(|(_, other)| conditional && grants(other)).map(|(place, _)| Idle::Granted(place))
         })

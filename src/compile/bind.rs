@@ -156,7 +156,7 @@ fn literal_wildcard(name: &ParameterName) -> BindWarning {
 
 /// What is wrong with the value of `condition` once its parameters are filled in; `None` where nothing is, and where a
 /// part is known only at evaluation.
-fn filled_problem(condition: &ConditionName, value: &Value, parameters: &Parameters) -> Option<String> {
+pub(super) fn filled_problem(condition: &ConditionName, value: &Value, parameters: &Parameters) -> Option<String> {
     value.parameters().next()?;
     let text = |piece: &Piece| match piece {
         Piece::Text(text) => Some(text.clone()),
@@ -202,7 +202,7 @@ pub fn boundary_warnings(bound: Bound<'_>, catalogue: &Catalogue) -> Vec<BindWar
 }
 
 /// The permissions of the ALLOW statements, each once, in order.
-fn allowed<'a>(bound: Bound<'a>) -> Vec<&'a PermissionName> {
+fn allowed(bound: Bound<'_>) -> Vec<&PermissionName> {
     let allows = bound.policy.statements.iter().filter(|statement| statement.node.effect == Effect::Allow);
     let mut seen = HashSet::new();
     let permissions = allows.flat_map(|statement| &statement.node.permissions).map(|permission| &permission.node);

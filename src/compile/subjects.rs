@@ -177,7 +177,9 @@ impl Subjects {
             next
         };
         next.by_name = self.by_name.clone();
-        changes.iter().for_each(|change| next.rename(change));
+        for change in changes {
+            next.rename(change);
+        }
         Ok(next)
     }
 
@@ -228,10 +230,11 @@ impl Subjects {
         let service_name = |user: &User| user.name.clone().filter(|_| user.is_service());
         if let Some((user, name)) = change.old.and_then(|user| Some((user, service_name(user)?))) {
             let left: Box<[UserId]> = self.named(&name).filter(|id| *id != user.id).collect();
-            match left.is_empty() {
-                true => self.by_name.remove(&name),
-                false => self.by_name.insert(name, left),
-            };
+            if left.is_empty() {
+                self.by_name.remove(&name);
+            } else {
+                self.by_name.insert(name, left);
+            }
         }
         if let Some((user, name)) = change.new.and_then(|user| Some((user, service_name(user)?))) {
             let mut ids: Vec<UserId> = self.named(&name).chain([user.id]).collect();

@@ -15,7 +15,7 @@ use crate::model::policy::Effect;
 
 /// Kleene's three values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Truth {
+pub enum Truth {
     /// It holds.
     True,
     /// It does not hold.
@@ -151,7 +151,7 @@ impl<'p, 'r> Facts<'p, 'r> {
     }
 
     /// `global:environmentId`, known absent at account level (rules R16).
-    fn environment_id(&self) -> Option<&'r str> {
+    pub(super) fn environment_id(&self) -> Option<&'r str> {
         match self.target {
             Target::Account => None,
             Target::Environment(id) => Some(id),
@@ -172,7 +172,7 @@ impl<'p, 'r> Facts<'p, 'r> {
     }
 
     /// Whether any group id of the subject passes `test`.
-    fn any_group(&self, mut test: impl FnMut(&str) -> bool) -> bool {
+    pub(super) fn any_group(&self, mut test: impl FnMut(&str) -> bool) -> bool {
         let mut buffer = [0; 36];
         self.program.groups_of(&self.subject).any(|group| test(group.id.encode(&mut buffer)))
     }
@@ -185,7 +185,7 @@ impl<'p, 'r> Facts<'p, 'r> {
 }
 
 /// The text of an id, written at most once.
-fn encoded<'c>(cell: &'c OnceCell<[u8; 36]>, encode: impl FnOnce(&mut [u8; 36]) -> usize) -> &'c str {
+fn encoded(cell: &OnceCell<[u8; 36]>, encode: impl FnOnce(&mut [u8; 36]) -> usize) -> &str {
     let text = cell.get_or_init(|| {
         let mut buffer = [0; 36];
         encode(&mut buffer);

@@ -5,7 +5,7 @@ use crate::model::binding::BindingKey;
 use crate::model::decision::{Decision, ReasonCode};
 use crate::model::id::{EnvironmentId, GroupId};
 use crate::model::moment::Moment;
-use crate::model::policy::{Boundary, Policy};
+use crate::model::policy::{Boundary, Effect, Policy};
 use crate::model::text::Name;
 
 /// The proof that a request was allowed. Only evaluation makes one, and an allowing reply cannot be built without it (D13).
@@ -29,7 +29,7 @@ pub struct Reason<'p> {
     pub statement: Option<StatementReason<'p>>,
 }
 
-/// The statement that decided, and how it reached the subject.
+/// A statement, and how it reached the subject.
 #[derive(Debug, Clone, Copy)]
 pub struct StatementReason<'p>(Origin<'p>);
 
@@ -91,6 +91,24 @@ impl<'p> Reason<'p> {
 // === impl StatementReason ===
 
 impl<'p> StatementReason<'p> {
+    pub(super) const fn of(origin: Origin<'p>) -> Self {
+        Self(origin)
+    }
+
+    /// Whether both are the same statement on the same way to the subject.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.group, other.0.group)
+            && std::ptr::eq(self.0.binding, other.0.binding)
+            && std::ptr::eq(self.0.clause, other.0.clause)
+    }
+
+    /// ALLOW or DENY.
+    #[must_use]
+    pub const fn effect(&self) -> Effect {
+        self.0.clause.effect
+    }
+
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &'p Policy {

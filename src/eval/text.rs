@@ -58,7 +58,7 @@ fn skip_past<'v>(text: &Text, value: &'v str, facts: &Facts<'_, '_>) -> Option<&
     }
 }
 
-fn part_text<'a>(part: &'a Part, facts: &'a Facts<'_, '_>) -> &'a str {
+pub(super) fn part_text<'a>(part: &'a Part, facts: &'a Facts<'_, '_>) -> &'a str {
     match part {
         Part::Literal(text) => text,
         Part::UserId => facts.user_id(),

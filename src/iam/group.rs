@@ -102,7 +102,7 @@ fn members(owned: &AccountState, id: GroupId) -> impl Iterator<Item = &User> {
 
 fn without(user: &User, id: GroupId) -> User {
     let mut user = user.clone();
-    user.groups.remove(&id);
+    user.groups = user.groups.without(&id);
     user
 }
 

@@ -1,11 +1,9 @@
 //! Users and service users: one noun, told apart by their kind.
 
-use std::collections::BTreeSet;
-
 use super::check::{self, Violations};
 use super::{Plan, Rejection};
 use crate::model::id::{AccountId, GroupId, UserId};
-use crate::model::identity::{GroupOwner, User, UserKind, UserState};
+use crate::model::identity::{GroupIds, GroupOwner, User, UserKind, UserState};
 use crate::model::limits;
 use crate::model::mutation::Edit;
 use crate::model::object::{Object, ObjectKey};
@@ -104,7 +102,7 @@ struct ValidFields {
     name: Option<crate::model::text::Name>,
     kind: UserKind,
     state: UserState,
-    groups: BTreeSet<GroupId>,
+    groups: GroupIds,
 }
 
 impl UserFields {

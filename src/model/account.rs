@@ -14,7 +14,7 @@ pub struct Account {
     pub id: AccountId,
     /// A name for people; not unique.
     pub name: Name,
-    /// D7: drop an expanded statement to which a boundary added no condition. Has effect once boundaries can be bound.
+    /// D7: drop an expanded statement to which a boundary added no condition.
     pub strict_boundaries: bool,
 }
 

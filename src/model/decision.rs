@@ -92,27 +92,57 @@ impl<'a> CheckRequest<'a> {
     /// # Errors
     /// [`InvalidRequest`] naming the first part that is missing, too long, holds a control character, or contradicts another.
     pub fn new(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
-        let RequestParts { user, environment, level, permission } = parts;
-        require("user", user)?;
-        let target = match (environment, level) {
+        require("user", parts.user)?;
+        let target = Target::new(parts.environment, parts.level)?;
+        require("permission", parts.permission)?;
+        Ok(Self { subject: parts.user, target, permission: parts.permission, attributes, at })
+    }
+
+    /// A question about every permission: one that is named is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_subject(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
+        require("user", parts.user)?;
+        let target = Target::new(parts.environment, parts.level)?;
+        Ok(Self { subject: parts.user, target, permission: "", attributes, at })
+    }
+
+    /// A question about every user: one that is named is not looked at.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_permission(
+        parts: RequestParts<'a>,
+        attributes: Attributes<'a>,
+        at: Moment,
+    ) -> Result<Self, InvalidRequest> {
+        let target = Target::new(parts.environment, parts.level)?;
+        require("permission", parts.permission)?;
+        Ok(Self { subject: "", target, permission: parts.permission, attributes, at })
+    }
+}
+
+// === impl Target ===
+
+impl<'a> Target<'a> {
+    /// The target of a request; an empty text is a missing one.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] where neither or both are given, or one that cannot be.
+    pub fn new(environment: &'a str, level: &'a str) -> Result<Self, InvalidRequest> {
+        match (environment, level) {
             ("", "") => {
-                return Err(InvalidRequest::new(
-                    "environment",
-                    "is missing; for the account itself say `level: account`",
-                ));
+                Err(InvalidRequest::new("environment", "is missing; for the account itself say `level: account`"))
             }
-            ("", "account") => Target::Account,
+            ("", "account") => Ok(Self::Account),
             (_, "") => {
                 require("environment", environment)?;
-                Target::Environment(environment)
+                Ok(Self::Environment(environment))
             }
-            ("", _) => {
-                return Err(InvalidRequest::new("level", "must be `account`, or left out beside an `environment`"));
-            }
-            (_, _) => return Err(InvalidRequest::new("level", "stands beside `environment`; give one of the two")),
-        };
-        require("permission", permission)?;
-        Ok(Self { subject: user, target, permission, attributes, at })
+            ("", _) => Err(InvalidRequest::new("level", "must be `account`, or left out beside an `environment`")),
+            (_, _) => Err(InvalidRequest::new("level", "stands beside `environment`; give one of the two")),
+        }
     }
 }
 

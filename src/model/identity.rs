@@ -1,7 +1,5 @@
 //! Users, service users and groups.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::id::{GroupId, UserId};
@@ -21,8 +19,13 @@ pub struct User {
     /// Only an active user may do anything (R13).
     pub state: UserState,
     /// Memberships, `ALL_USERS` not among them: everybody is its member.
-    pub groups: BTreeSet<GroupId>,
+    pub groups: GroupIds,
 }
+
+/// Groups, none twice, in the order of their ids; packed, as there may be millions of these.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<GroupId>")]
+pub struct GroupIds(Box<[GroupId]>);
 
 /// Where a user signs in, or that it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +95,62 @@ impl User {
     #[must_use]
     pub const fn is_service(&self) -> bool {
         matches!(self.kind, UserKind::Service { .. })
+    }
+}
+
+// === impl GroupIds ===
+
+impl GroupIds {
+    /// The ids in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, GroupId> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this group is among them.
+    #[must_use]
+    pub fn contains(&self, group: &GroupId) -> bool {
+        self.0.binary_search(group).is_ok()
+    }
+
+    /// The others.
+    #[must_use]
+    pub fn without(&self, group: &GroupId) -> Self {
+        self.iter().filter(|id| *id != group).copied().collect()
+    }
+}
+
+impl From<Vec<GroupId>> for GroupIds {
+    fn from(mut ids: Vec<GroupId>) -> Self {
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids.into())
+    }
+}
+
+impl FromIterator<GroupId> for GroupIds {
+    fn from_iter<I: IntoIterator<Item = GroupId>>(ids: I) -> Self {
+        ids.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl<'a> IntoIterator for &'a GroupIds {
+    type Item = &'a GroupId;
+    type IntoIter = std::slice::Iter<'a, GroupId>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -66,3 +66,24 @@ pub const REQUEST_ID_BYTES: usize = 128;
 pub const CATALOGUE_CONDITIONS: usize = 100;
 /// Bytes of a permission's or a condition's name.
 pub const CATALOGUE_NAME_BYTES: usize = 256;
+
+/// Questions of a batch, and permissions of a `Resolve`.
+pub const BATCH_ITEMS: usize = 1_000;
+/// Services that a listing is limited to.
+pub const LISTED_SERVICES: usize = 100;
+/// Bytes of a residual: of its texts, and 32 more for each of its nodes and values.
+pub const RESIDUAL_BYTES: usize = 1024 * 1024;
+/// Users that one call of `WhoCan` looks at.
+pub const WHO_CAN_USERS: usize = 10_000;
+/// Statements that one explanation tells.
+pub const EXPLAINED_STATEMENTS: usize = 1_000;
+/// Bytes of the conditions that one explanation tells.
+pub const EXPLAINED_BYTES: usize = 1024 * 1024;
+/// Values of an attribute that an explanation repeats, for each condition.
+pub const EXPLAINED_VALUES: usize = 20;
+/// Bytes of a value that an explanation repeats.
+pub const EXPLAINED_VALUE_BYTES: usize = 256;
+/// Ways by which one permission reaches a user or a group that a listing tells.
+pub const EFFECTIVE_SOURCES: usize = 1_000;
+/// Bytes of the conditions that a listing tells for one permission.
+pub const EFFECTIVE_BYTES: usize = 1024 * 1024;

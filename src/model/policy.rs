@@ -34,7 +34,7 @@ pub struct Policy {
     pub statements: String,
 }
 
-/// A reusable list of conditions that narrows a binding. Can be kept but not bound yet.
+/// A reusable list of conditions that narrows the bindings which name it (reference ch. 4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Boundary {
     /// Identity.

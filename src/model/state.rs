@@ -51,7 +51,7 @@ pub struct AccountState {
     pub bindings: OrdMap<BindingKey, Shared<Binding>>,
     /// By permission.
     pub catalogue: OrdMap<PermissionName, Shared<CatalogueEntry>>,
-    emails: HashMap<Email, UserId>,
+    emails: OrdMap<Email, UserId>,
     service_names: OrdSet<(Name, UserId)>,
     bindings_of_group: OrdSet<(GroupId, BindingKey)>,
     bindings_of_policy: OrdSet<(PolicyId, BindingKey)>,
@@ -191,7 +191,7 @@ impl AccountState {
             boundaries: OrdMap::new(),
             bindings: OrdMap::new(),
             catalogue: OrdMap::new(),
-            emails: HashMap::new(),
+            emails: OrdMap::new(),
             service_names: OrdSet::new(),
             bindings_of_group: OrdSet::new(),
             bindings_of_policy: OrdSet::new(),
@@ -345,7 +345,9 @@ impl AccountState {
             }
             ObjectKey::User(_, id) => {
                 if let Some(old) = self.users.remove(id) {
-                    forget(&mut self.emails, &old.value.email, id);
+                    if self.emails.get(&old.value.email) == Some(id) {
+                        self.emails.remove(&old.value.email);
+                    }
                     if let Some(name) = &old.value.name {
                         self.service_names.remove(&(name.clone(), *id));
                     }

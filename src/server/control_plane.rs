@@ -11,9 +11,10 @@ use crate::clock::Clock;
 use crate::config::resolved::CheckConfig;
 use crate::iam::service::Iam;
 use crate::proto::doorward::watch_service_server::WatchServiceServer;
-use crate::services::admin::{self, Admin};
+use crate::services::admin::{self, Admin, NewestSnapshot};
 use crate::services::authenticate::Authenticator;
 use crate::services::watch::WatchFeed;
+use crate::snapshot::handle::SnapshotHandle;
 use crate::telemetry::metrics::Metrics;
 
 /// The administrative side of a process.
@@ -24,6 +25,8 @@ pub struct ControlPlane {
     metrics: Metrics,
     /// What watchers over the network are served from.
     feed: WatchFeed,
+    /// What the check side of this process answers from, where there is one.
+    checks: SnapshotHandle,
 }
 
 // === impl ControlPlane ===
@@ -33,7 +36,13 @@ impl ControlPlane {
     #[must_use]
     pub fn new(store: OpenedStore, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
         let feed = WatchFeed::new(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone());
-        Self { store, clock, heartbeat, metrics, feed }
+        Self { store, clock, heartbeat, metrics, feed, checks: SnapshotHandle::default() }
+    }
+
+    /// The same beside a check side, whose snapshots need not be built a second time.
+    #[must_use]
+    pub fn beside(self, checks: SnapshotHandle) -> Self {
+        Self { checks, ..self }
     }
 
     /// What the check side of this process is served from. It goes on while the process drains.
@@ -54,7 +63,8 @@ impl ControlPlane {
     pub fn routes(&self, config: &CheckConfig) -> Routes {
         let clock = self.clock.clone();
         let iam = Arc::new(Iam::new(Arc::clone(&self.store.store), Arc::new(move || clock.now())));
-        let admin = Admin::new(iam, self.metrics.clone());
+        let newest = NewestSnapshot::new(Arc::clone(&self.store.store), self.checks.clone());
+        let admin = Admin::new(iam, Arc::new(newest), self.clock.clone(), self.metrics.clone());
         let root = Authenticator::root(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = Authenticator::watch(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = WatchServiceServer::with_interceptor(self.feed.clone(), watch);

@@ -112,11 +112,15 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
         Role::Sidecar => None,
         Role::Serve | Role::ControlPlane => Some(open_store(&config.store, &clock).await?),
     };
-    let control = control.map(|store| ControlPlane::new(store, clock.clone(), config.heartbeat, metrics.clone()));
+    let snapshots = SnapshotHandle::default();
+    let control = control.map(|store| {
+        let control = ControlPlane::new(store, clock.clone(), config.heartbeat, metrics.clone());
+        control.beside(snapshots.clone())
+    });
     let sockets = Sockets::bind(&config, role).await?;
     let addresses = sockets.addresses();
     let (published, _) = watch::channel(None);
-    let check = CheckSide { snapshots: SnapshotHandle::default(), clock, metrics, published };
+    let check = CheckSide { snapshots, clock, metrics, published };
     let mut background = JoinSet::new();
     match (&config.upstream, &control) {
         (Some(upstream), _) => {

@@ -2,10 +2,11 @@
 
 mod accounts;
 mod bindings;
+mod decisions;
 mod environments;
 mod fields;
 mod groups;
-mod page;
+mod newest;
 mod policies;
 mod rejection;
 mod service_users;
@@ -22,6 +23,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::{Code, Request, Response, Status};
 
 use super::authenticate::Authenticator;
+use super::page;
+use crate::clock::Clock;
 use crate::iam::service::{Done, Iam};
 use crate::iam::{Plan, Rejection};
 use crate::model::id::AccountId;
@@ -34,10 +37,11 @@ use crate::model::text::refuse_control;
 use crate::proto::doorward as pb;
 use crate::telemetry::metrics::Metrics;
 use fields::read_key;
+pub use newest::NewestSnapshot;
 use rejection::{iam_error, missing_record, store_error};
 
 /// The names of the administrative services.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     pb::account_service_server::SERVICE_NAME,
     pb::environment_service_server::SERVICE_NAME,
     pb::user_service_server::SERVICE_NAME,
@@ -45,18 +49,23 @@ pub const SERVICES: [&str; 7] = [
     pb::group_service_server::SERVICE_NAME,
     pb::policy_service_server::SERVICE_NAME,
     pb::binding_service_server::SERVICE_NAME,
+    pb::decision_admin_service_server::SERVICE_NAME,
 ];
 
 /// Every administrative service. A cheap clone.
 #[derive(Debug, Clone)]
 pub struct Admin {
     iam: Arc<Iam>,
+    newest: Arc<NewestSnapshot>,
+    clock: Clock,
     metrics: Metrics,
 }
 
 /// One call: who makes it, and what makes a repetition of it the same call.
 struct Call {
     iam: Arc<Iam>,
+    newest: Arc<NewestSnapshot>,
+    clock: Clock,
     actor: Actor,
     digest: [u8; 32],
 }
@@ -89,16 +98,17 @@ pub fn add_services(routes: Routes, admin: &Admin, authenticator: &Authenticator
         pb::group_service_server::GroupServiceServer<Admin>,
         pb::policy_service_server::PolicyServiceServer<Admin>,
         pb::binding_service_server::BindingServiceServer<Admin>,
+        pb::decision_admin_service_server::DecisionAdminServiceServer<Admin>,
     )
 }
 
 // === impl Admin ===
 
 impl Admin {
-    /// Services that administer through `iam`.
+    /// Services that administer through `iam`, and answer questions about decisions from `newest` at the time of `clock`.
     #[must_use]
-    pub const fn new(iam: Arc<Iam>, metrics: Metrics) -> Self {
-        Self { iam, metrics }
+    pub const fn new(iam: Arc<Iam>, newest: Arc<NewestSnapshot>, clock: Clock, metrics: Metrics) -> Self {
+        Self { iam, newest, clock, metrics }
     }
 
     /// Carries out one call on a thread that may block, and counts it.
@@ -114,12 +124,13 @@ impl Admin {
     {
         let actor = request.extensions().get::<Actor>().cloned();
         let actor = actor.ok_or_else(|| Status::unauthenticated("the call carries no credential"));
-        let (iam, message) = (Arc::clone(&self.iam), request.into_inner());
+        let (iam, newest, clock) = (Arc::clone(&self.iam), Arc::clone(&self.newest), self.clock.clone());
+        let message = request.into_inner();
         let carried = match actor {
             Err(status) => Err(status),
             Ok(actor) => {
                 let task = move || {
-                    let call = Call { iam, actor, digest: digest(method, &message) };
+                    let call = Call { iam, newest, clock, actor, digest: digest(method, &message) };
                     carry_out(&call, message)
                 };
                 let joined = tokio::task::spawn_blocking(task).await;

@@ -1,17 +1,28 @@
 //! `doorward.v1.AuthorizationService`.
 
+mod batch;
+mod filter;
+pub(super) mod list;
+mod resolve;
+
+use std::collections::BTreeMap;
+
 use tonic::{Request, Response, Status};
 
 use super::decision_point::{DecisionPoint, Undecided};
 use super::status::undecided;
+use crate::eval::outcome::StatementReason;
 use crate::eval::{Outcome, Permit, Reason};
-use crate::model::attribute::{Attributes, Values};
+use crate::model::attribute::{Attributes, InvalidRequest, Values};
 use crate::model::decision::{CheckRequest, Decision, ReasonCode, RequestParts};
 use crate::model::moment::{Moment, SECOND};
 use crate::proto::doorward as pb;
 use crate::proto::doorward::authorization_service_server::AuthorizationService;
 use crate::snapshot::handle::Published;
 use crate::telemetry::metrics::Api;
+
+/// What an answer says about the snapshot it is from: the revision, its token, its age.
+type Stamp = (u64, String, Option<prost_types::Duration>);
 
 /// The native door.
 #[derive(Debug, Clone)]
@@ -41,6 +52,19 @@ impl CheckService {
             None => decided.deny(),
         })
     }
+
+    fn stamp(&self, published: &Published) -> Stamp {
+        let (token, age) = (published.snapshot.token(), published.age(self.point.clock.moment()));
+        (token.revision.get(), token.to_string(), prost_types::Duration::try_from(age).ok())
+    }
+
+    /// Counts what is no decision.
+    fn answered<R>(&self, api: Api, answer: impl FnOnce() -> Result<R, Status>) -> Result<Response<R>, Status> {
+        let observer = self.point.metrics.check(api);
+        let answer = answer();
+        observer.outcome(if answer.is_ok() { "answer" } else { "error" });
+        answer.map(Response::new)
+    }
 }
 
 #[tonic::async_trait]
@@ -57,6 +81,29 @@ impl AuthorizationService for CheckService {
                 Err(undecided(&problem))
             }
         }
+    }
+
+    async fn batch_check(
+        &self,
+        request: Request<pb::BatchCheckRequest>,
+    ) -> Result<Response<pb::BatchCheckResponse>, Status> {
+        // Its items are counted one by one.
+        self.batch(request.get_ref()).map(Response::new).map_err(|problem| undecided(&problem))
+    }
+
+    async fn resolve(&self, request: Request<pb::ResolveRequest>) -> Result<Response<pb::ResolveResponse>, Status> {
+        self.answered(Api::Resolve, || self.resolved(request.get_ref()).map_err(|problem| undecided(&problem)))
+    }
+
+    async fn list_permissions(
+        &self,
+        request: Request<pb::ListPermissionsRequest>,
+    ) -> Result<Response<pb::ListPermissionsResponse>, Status> {
+        self.answered(Api::ListPermissions, || self.listed(request.into_inner()))
+    }
+
+    async fn filter(&self, request: Request<pb::FilterRequest>) -> Result<Response<pb::FilterResponse>, Status> {
+        self.answered(Api::Filter, || self.filtered(request.get_ref()))
     }
 }
 
@@ -78,9 +125,42 @@ pub(super) fn log(decision_id: &str, request: &CheckRequest<'_>, outcome: &Outco
 
 fn to_request(message: &pb::CheckRequest, at: Moment) -> Result<CheckRequest<'_>, Undecided> {
     let pb::CheckRequest { account: _, user, environment, level, permission, attributes, absent } = message;
-    let supplied = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
-    let attributes = Attributes::new(supplied, absent.iter().map(String::as_str))?;
+    let attributes = to_attributes(attributes, absent)?;
     Ok(CheckRequest::new(RequestParts { user, environment, level, permission }, attributes, at)?)
+}
+
+pub(super) fn to_attributes<'m>(
+    attributes: &'m BTreeMap<String, pb::AttributeValues>,
+    absent: &'m [String],
+) -> Result<Attributes<'m>, InvalidRequest> {
+    let supplied = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
+    Attributes::new(supplied, absent.iter().map(String::as_str))
+}
+
+/// A list that must hold something, but not too much.
+fn bounded(field: &str, count: usize, limit: usize) -> Result<(), InvalidRequest> {
+    match count {
+        0 => Err(InvalidRequest::new(field, "is missing")),
+        _ if count > limit => Err(InvalidRequest::new(field, format!("holds {count}, the limit is {limit}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Why a part of a call got no answer.
+fn answer_error(problem: &Undecided) -> pb::AnswerError {
+    pb::AnswerError {
+        code: problem.code().to_owned(),
+        field: problem.field().unwrap_or_default().to_owned(),
+        message: problem.to_string(),
+    }
+}
+
+/// ALLOW only with the proof (D13).
+pub(super) const fn decision_of(permit: Option<&Permit>) -> pb::Decision {
+    match permit {
+        Some(_) => pb::Decision::Allow,
+        None => pb::Decision::Deny,
+    }
 }
 
 /// A decision on its way into a message.
@@ -125,36 +205,50 @@ pub(super) fn to_timestamp(at: Moment) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: i64::try_from(seconds).unwrap_or(i64::MAX), nanos: nanos as i32 }
 }
 
-fn to_reason(reason: &Reason<'_>) -> pb::Reason {
-    let code = match reason.code {
+pub(super) fn to_reason(reason: &Reason<'_>) -> pb::Reason {
+    let statement = reason.statement.as_ref();
+    pb::Reason {
+        code: to_code(reason.code).into(),
+        policy: statement.map(policy_reference),
+        statement: statement.map(|statement| statement.statement().into()),
+        binding: statement.map(binding_reference),
+        boundary: statement.and_then(boundary_reference),
+    }
+}
+
+const fn to_code(code: ReasonCode) -> pb::ReasonCode {
+    match code {
         ReasonCode::AllowStatement => pb::ReasonCode::AllowStatement,
         ReasonCode::DenyStatement => pb::ReasonCode::DenyStatement,
         ReasonCode::DenyUnknown => pb::ReasonCode::DenyUnknown,
         ReasonCode::NoMatch => pb::ReasonCode::NoMatch,
         ReasonCode::UnknownSubject => pb::ReasonCode::UnknownSubject,
         ReasonCode::InactiveSubject => pb::ReasonCode::InactiveSubject,
-    };
-    let Some(statement) = reason.statement else {
-        return pb::Reason { code: code.into(), ..pb::Reason::default() };
-    };
-    let (policy, environment) = (statement.policy(), statement.environment());
-    let boundary = statement.boundary();
-    pb::Reason {
-        code: code.into(),
-        policy: Some(pb::PolicyReference {
-            id: policy.id.to_string(),
-            name: policy.name.to_string(),
-            level: policy.level.name().to_owned(),
-        }),
-        statement: Some(statement.statement().into()),
-        binding: Some(pb::BindingReference {
-            group_id: statement.group_id().to_string(),
-            group_name: statement.group_name().to_string(),
-            level: if environment.is_some() { "environment" } else { "account" }.to_owned(),
-            environment: environment.map(ToString::to_string).unwrap_or_default(),
-        }),
-        boundary: boundary.map(|it| pb::BoundaryReference { id: it.id.to_string(), name: it.name.to_string() }),
     }
+}
+
+pub(super) fn policy_reference(statement: &StatementReason<'_>) -> pb::PolicyReference {
+    let policy = statement.policy();
+    pb::PolicyReference {
+        id: policy.id.to_string(),
+        name: policy.name.to_string(),
+        level: policy.level.name().to_owned(),
+    }
+}
+
+pub(super) fn binding_reference(statement: &StatementReason<'_>) -> pb::BindingReference {
+    let environment = statement.environment();
+    pb::BindingReference {
+        group_id: statement.group_id().to_string(),
+        group_name: statement.group_name().to_string(),
+        level: if environment.is_some() { "environment" } else { "account" }.to_owned(),
+        environment: environment.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+pub(super) fn boundary_reference(statement: &StatementReason<'_>) -> Option<pb::BoundaryReference> {
+    let boundary = statement.boundary()?;
+    Some(pb::BoundaryReference { id: boundary.id.to_string(), name: boundary.name.to_string() })
 }
 
 /// The name of a decision for metrics.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::clock::Clock;
+use crate::compile::account::AccountProgram;
 use crate::eval::Outcome;
 use crate::model::attribute::InvalidRequest;
 use crate::model::decision::{CheckRequest, Unanswerable};
@@ -82,6 +83,16 @@ impl DecisionPoint {
     ) -> Result<Outcome<'s>, Undecided> {
         let account = self.account_of(published, account)?;
         Ok(published.snapshot.decide(account, request)?)
+    }
+
+    /// The program of the account that a request is about.
+    ///
+    /// # Errors
+    /// [`Undecided`] where there is no such account.
+    pub fn program<'s>(&self, published: &'s Published, account: &str) -> Result<&'s AccountProgram, Undecided> {
+        let account = self.account_of(published, account)?;
+        let program = published.snapshot.account(account);
+        Ok(program.ok_or_else(|| Unanswerable::UnknownAccount(account.to_string()))?)
     }
 
     /// The account a request is about: the one it names, else the configured one, else the only one.

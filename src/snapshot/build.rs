@@ -1,5 +1,6 @@
 //! State to snapshot, off the request path.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -10,7 +11,7 @@ use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;
 use crate::model::catalogue::Catalogue;
 use crate::model::decision::{CheckRequest, Unanswerable};
-use crate::model::id::{AccountId, PolicyId};
+use crate::model::id::{AccountId, PolicyId, UserId};
 use crate::model::revision::{Revision, RevisionToken, StoreId};
 use crate::model::state::{AccountState, Shared, State};
 
@@ -107,6 +108,13 @@ impl Snapshot {
     #[must_use]
     pub fn account(&self, id: AccountId) -> Option<&AccountProgram> {
         self.accounts.get(&id).map(|account| account.program.as_ref())
+    }
+
+    /// The ids of an account's users and service users in order, from the one behind `after` on.
+    pub fn users_after(&self, account: AccountId, after: Option<UserId>) -> impl Iterator<Item = UserId> + '_ {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let source = self.accounts.get(&account).map(|account| account.source.as_ref());
+        source.into_iter().flat_map(move |source| source.users.range((start, Bound::Unbounded))).map(|(id, _)| *id)
     }
 
     /// Bound statements with a permission or condition that the catalogue does not know (rules R30), in order.

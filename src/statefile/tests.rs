@@ -299,15 +299,16 @@ fn a_binding_has_boundaries_and_their_parameters() {
 #[test]
 fn a_binding_that_expands_to_too_much_is_an_error() {
     let names = ["storage:host.name", "storage:log.source", "storage:k8s.cluster.name"];
-    let lines: String = (0..10).map(|n| format!("{} = \"{n}\";", names[n % 3])).collect();
+    let lines: Vec<_> = (0..10).map(|n| format!("{} = \"{n}\";", names[n % 3])).collect();
+    let lines = lines.concat();
     let boundaries: Vec<_> = (0..20).map(|n| format!("  - {{name: b{n}, query: '{lines}'}}\n")).collect();
-    let named: Vec<_> = (0..20).map(|n| format!("b{n}")).collect();
+    let bound_to: Vec<_> = (0..20).map(|n| format!("b{n}")).collect();
     let text = |count: usize| {
         let statements = "ALLOW storage:logs:read;".repeat(count);
         format!(
             "groups: [{{name: G}}]\npolicies:\n  - {{name: P, level: account, statements: '{statements}'}}\nboundaries:\n{}bindings:\n  - {{policy: P, group: G, level: account, boundaries: [{}]}}\n",
             boundaries.concat(),
-            named.join(", ")
+            bound_to.join(", ")
         )
     };
     check(&text(14), &["bindings[0].boundaries expansion_too_large"]);

@@ -158,7 +158,7 @@ fn user(number: u8, form: u8) -> User {
         name: Some(format!("n{form}").parse().unwrap()),
         kind,
         state: UserState::Active,
-        groups: [GroupId::from_bytes([1; 16])].into(),
+        groups: [GroupId::from_bytes([1; 16])].into_iter().collect(),
     }
 }
 

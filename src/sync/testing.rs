@@ -56,7 +56,7 @@ pub(super) fn user(owner: u8, number: u8, state: UserState) -> Object {
         name: None,
         kind: UserKind::Local,
         state,
-        groups: [GroupId::from_bytes([1; 16])].into(),
+        groups: [GroupId::from_bytes([1; 16])].into_iter().collect(),
     };
     Object::User(account_id(owner), user)
 }

@@ -69,13 +69,21 @@ struct AdminLabels {
     code: &'static str,
 }
 
-/// Which door a check came through.
+/// Which door a check, or another question, came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Api {
     /// `doorward.v1.AuthorizationService`.
     Native,
     /// `envoy.service.auth.v3.Authorization`.
     ExtAuthz,
+    /// An item of `doorward.v1.AuthorizationService/BatchCheck`.
+    Batch,
+    /// `doorward.v1.AuthorizationService/Resolve`.
+    Resolve,
+    /// `doorward.v1.AuthorizationService/ListPermissions`.
+    ListPermissions,
+    /// `doorward.v1.AuthorizationService/Filter`.
+    Filter,
 }
 
 /// Counts one check when it is told how the check ended, and counts it as cancelled where it never is.
@@ -105,7 +113,7 @@ impl Default for Metrics {
         let (watch_events, watch_connects, admin_calls) = (Family::default(), Family::default(), Family::default());
         let watchers = Gauge::default();
         let mut registry = Registry::with_prefix("doorward");
-        registry.register("checks", "Checks answered, by door and outcome", Family::clone(&checks));
+        registry.register("checks", "Checks and other questions answered, by door and outcome", Family::clone(&checks));
         let help = "Time to answer a check, from the decoded request to the reply";
         registry.register_with_unit("check_duration", help, Unit::Seconds, Family::clone(&check_seconds));
         registry.register("snapshot_revision", "Revision of the published snapshot", snapshot_revision.clone());
@@ -239,6 +247,10 @@ impl Api {
         match self {
             Self::Native => "native",
             Self::ExtAuthz => "ext_authz",
+            Self::Batch => "batch",
+            Self::Resolve => "resolve",
+            Self::ListPermissions => "list_permissions",
+            Self::Filter => "filter",
         }
     }
 }
@@ -246,7 +258,7 @@ impl Api {
 // === impl CheckObserver ===
 
 impl CheckObserver<'_> {
-    /// Says how the check ended: `allow`, `deny` or `error`.
+    /// Says how the check ended: `allow`, `deny` or `error`; what is no decision ends with `answer` or `error`.
     pub fn outcome(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }

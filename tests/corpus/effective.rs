@@ -9,7 +9,7 @@ use doorward::model::account::{Account, Environment};
 use doorward::model::binding::Binding;
 use doorward::model::catalogue::{Catalogue, CatalogueEntry, ConditionSpec, Operator};
 use doorward::model::id::{AccountId, BoundaryId, GroupId, PolicyId, UserId};
-use doorward::model::identity::{Group, GroupOwner, User, UserKind, UserState};
+use doorward::model::identity::{Group, GroupIds, GroupOwner, User, UserKind, UserState};
 use doorward::model::level::{BindingLevel, Level};
 use doorward::model::object::{Change, Object, Record};
 use doorward::model::policy::{Boundary, Policy};
@@ -131,7 +131,7 @@ fn nouns(account: AccountId, group: GroupId) -> Vec<Object> {
         name: None,
         kind: UserKind::Local,
         state: UserState::Active,
-        groups: BTreeSet::new(),
+        groups: GroupIds::default(),
     };
     vec![
         Object::Global(shipped_global()),

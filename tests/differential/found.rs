@@ -40,6 +40,8 @@ pub(crate) enum Wrong {
     NoSnapshot(String),
     /// It is another.
     Differs(Answer),
+    /// The three-valued one is another.
+    Resolves(String),
     /// It may be kept past an instant at which the reference has another (D12).
     Stale { at: Timestamp, then: Answer },
 }
@@ -49,6 +51,7 @@ impl fmt::Display for Wrong {
         match self {
             Self::NoSnapshot(problem) => write!(f, "takes no snapshot: {problem}"),
             Self::Differs(answer) => write!(f, "{answer:#?}"),
+            Self::Resolves(answer) => write!(f, "resolves to {answer}"),
             Self::Stale { at, then } => write!(f, "the same, to be kept past {at}, when it is {then:#?}"),
         }
     }
@@ -69,6 +72,10 @@ pub(crate) fn compare(
     };
     if found != answer {
         return (answer, Some(Wrong::Differs(found)));
+    }
+    let (expected, resolved) = (reference.resolve(question), snapshot.map(|it| engine::resolve(it, account, question)));
+    if let Some(resolved) = resolved.ok().filter(|resolved| *resolved != expected) {
+        return (answer, Some(Wrong::Resolves(format!("{resolved:?} instead of {expected:?}"))));
     }
     let at: Timestamp = question.time.parse().expect("a time");
     let until = until.map(|until| Timestamp::from_nanosecond(until.nanoseconds()).expect("an instant"));

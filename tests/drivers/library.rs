@@ -6,7 +6,7 @@ use doorward::model::state::State;
 use doorward::snapshot::build::Snapshot;
 
 use super::{Driver, Told};
-use crate::reference::{Question, engine};
+use crate::reference::{Question, Resolved, engine};
 
 struct Library {
     account: AccountId,
@@ -22,5 +22,9 @@ pub(super) fn start(account: AccountId, state: &State) -> Result<Box<dyn Driver>
 impl Driver for Library {
     fn answer(&self, question: &Question) -> Told {
         engine::ask(&self.snapshot, self.account, question).into()
+    }
+
+    fn resolve(&self, question: &Question) -> Option<&'static str> {
+        engine::resolve(&self.snapshot, self.account, question).ok().map(Resolved::name)
     }
 }

@@ -1,6 +1,7 @@
 //! The engine, asked the same questions in the same words.
 
 use doorward::eval::Outcome;
+use doorward::eval::resolve::Resolution;
 use doorward::lang::literal::request_time;
 use doorward::model::attribute::{Attributes, Values};
 use doorward::model::decision::{CheckRequest, RequestParts};
@@ -8,7 +9,7 @@ use doorward::model::id::AccountId;
 use doorward::model::moment::Moment;
 use doorward::snapshot::build::Snapshot;
 
-use super::question::{Answer, Decided, Named, Question, Refused};
+use super::question::{Answer, Decided, Named, Question, Refused, Resolved};
 
 /// What the engine answers.
 ///
@@ -23,7 +24,31 @@ pub fn ask(snapshot: &Snapshot, account: AccountId, question: &Question) -> Answ
 /// # Panics
 /// Where the time of the question is none.
 pub fn ask_until(snapshot: &Snapshot, account: AccountId, question: &Question) -> (Answer, Option<Moment>) {
-    let refused = |code: &str, field: &str| (Answer::Refused(Refused::new(code, field)), None);
+    let answered = asked(question, |request| match snapshot.decide(account, request) {
+        Ok(outcome) => Ok((Answer::Decided(decided(&outcome)), outcome.valid_until())),
+        Err(unanswerable) => Err(Refused::new(unanswerable.code(), unanswerable.field())),
+    });
+    answered.unwrap_or_else(|refused| (Answer::Refused(refused), None))
+}
+
+/// What the engine resolves.
+///
+/// # Panics
+/// Where the time of the question is none, or there is no such account.
+pub fn resolve(snapshot: &Snapshot, account: AccountId, question: &Question) -> Result<Resolved, Refused> {
+    let program = snapshot.account(account).expect("the account");
+    asked(question, |request| match doorward::eval::resolve(program, request) {
+        Ok(resolved) => Ok(match resolved.resolution {
+            Resolution::Granted(_) => Resolved::Allow,
+            Resolution::Conditional => Resolved::Conditional,
+            Resolution::Denied(_) => Resolved::Deny,
+        }),
+        Err(unanswerable) => Err(Refused::new(unanswerable.code(), unanswerable.field())),
+    })
+}
+
+/// Asks a question in the engine's words.
+fn asked<T>(question: &Question, ask: impl FnOnce(&CheckRequest<'_>) -> Result<T, Refused>) -> Result<T, Refused> {
     let supplied = question.attributes.iter().map(|(name, values)| (name.as_str(), Values::Many(values)));
     let attributes = Attributes::new(supplied, question.absent.iter().map(String::as_str));
     let Question { user, environment, level, permission, time, .. } = question;
@@ -31,12 +56,9 @@ pub fn ask_until(snapshot: &Snapshot, account: AccountId, question: &Question) -
     let at = request_time(time).expect("a time");
     let request = match attributes.and_then(|attributes| CheckRequest::new(parts, attributes, at)) {
         Ok(request) => request,
-        Err(invalid) => return refused("bad_request", &invalid.field),
+        Err(invalid) => return Err(Refused::new("bad_request", invalid.field)),
     };
-    match snapshot.decide(account, &request) {
-        Ok(outcome) => (Answer::Decided(decided(&outcome)), outcome.valid_until()),
-        Err(unanswerable) => refused(unanswerable.code(), unanswerable.field()),
-    }
+    ask(&request)
 }
 
 /// The one place that knows the shape of an outcome.

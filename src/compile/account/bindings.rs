@@ -7,8 +7,9 @@ use rustc_hash::FxHashMap;
 
 use super::changes::dangling;
 use super::{AccountProgram, CompileRejected, GlobalProgram};
+use crate::compile::bind::parameters_of_boundary;
 use crate::compile::group::{BindingProgram, BoundEnvironment};
-use crate::compile::lower::{BindRejected, Bounds, Parameters, boundary_parameters, lower_bound, parameters_of};
+use crate::compile::lower::{BindRejected, Bounds, Parameters, lower_bound, parameters_of};
 use crate::compile::program::PolicyProgram;
 use crate::lang::ast::{BoundaryAst, ParameterName, PolicyAst};
 use crate::lang::{parse_boundary, parse_policy};
@@ -116,16 +117,15 @@ impl<'a> Build<'a> {
         let mut programs: FxHashMap<Content<'a>, Arc<PolicyProgram>> = FxHashMap::default();
         for wanted in wanted {
             let bounds = self.parse_boundaries(wanted)?;
-            let of_boundaries: Vec<_> = bounds.iter().flat_map(boundary_parameters).collect();
+            let of_boundaries: Vec<_> = bounds.iter().flat_map(parameters_of_boundary).collect();
             let used: BTreeSet<&ParameterName> = of_policy.iter().chain(&of_boundaries).collect();
             let content = content(wanted, &used);
-            let program = match programs.get(&content) {
-                Some(program) => Arc::clone(program),
-                None => {
-                    let program = self.program(wanted, &tree, &bounds, &used)?;
-                    programs.insert(content, Arc::clone(&program));
-                    program
-                }
+            let program = if let Some(program) = programs.get(&content) {
+                Arc::clone(program)
+            } else {
+                let program = self.program(wanted, &tree, &bounds, &used)?;
+                programs.insert(content, Arc::clone(&program));
+                program
             };
             let binding = BindingProgram {
                 key: wanted.key,

@@ -5,7 +5,7 @@ use crate::compile::check;
 use crate::lang::diag::LineIndex;
 
 /// The findings as `code@line:column`; texts without errors only.
-fn told(text: &str, diagnostics: Vec<Diagnostic>) -> String {
+fn told(text: &str, diagnostics: &[Diagnostic]) -> String {
     let lines = LineIndex::new(text);
     let told = diagnostics.iter().map(|found| {
         assert!(!found.is_error(), "{text}: {found:?}");
@@ -18,7 +18,7 @@ fn told(text: &str, diagnostics: Vec<Diagnostic>) -> String {
 #[track_caller]
 fn check(rows: &[(&str, &str)]) {
     for (text, expected) in rows {
-        assert_eq!(told(text, check::policy(text, Catalogue::shipped()).diagnostics), *expected, "{text}");
+        assert_eq!(told(text, &check::policy(text, Catalogue::shipped()).diagnostics), *expected, "{text}");
     }
 }
 
@@ -248,7 +248,7 @@ fn lines_of_a_boundary_make_no_range() {
         ("global:time-of-day > '09:00Z';\nglobal:date < '2026-05-03Z';", ""),
         ("global:date = '2026-05-03Z';\nglobal:date > '2026-05-05Z';", ""),
     ] {
-        assert_eq!(told(text, check::boundary(text, Catalogue::shipped()).diagnostics), expected, "{text}");
+        assert_eq!(told(text, &check::boundary(text, Catalogue::shipped()).diagnostics), expected, "{text}");
     }
 }
 
@@ -258,9 +258,9 @@ fn large_policies_are_looked_at_all_the_same() {
     let names: Vec<_> = Catalogue::shipped().permissions().take(25).map(ToString::to_string).collect();
     let statement = |n: usize| format!("ALLOW {} WHERE global:date > '{:04}-01-01Z';", names.join(","), n + 1);
     let text: String = (0..80).map(statement).collect();
-    assert_eq!(told(&text, check::policy(&text, Catalogue::shipped()).diagnostics), "");
+    assert_eq!(told(&text, &check::policy(&text, Catalogue::shipped()).diagnostics), "");
     let values = |from: usize| (from..from + 450).map(|n| format!("'{n:04}'")).collect::<Vec<_>>().join(",");
     let lists: Vec<_> = (0..15).map(|n| format!("storage:bucket-name IN ('9999',{})", values(n * 500))).collect();
     let text = format!("ALLOW storage:buckets:read WHERE {};", lists.join(" AND "));
-    assert_eq!(told(&text, check::policy(&text, Catalogue::shipped()).diagnostics), "");
+    assert_eq!(told(&text, &check::policy(&text, Catalogue::shipped()).diagnostics), "");
 }

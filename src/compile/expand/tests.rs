@@ -174,7 +174,7 @@ fn statements(effect: &str, permissions: usize, statements: usize) -> String {
 
 /// Three names on 4, 3 and 3 lines: the most picks that ten lines have.
 fn widest() -> String {
-    (0..10).map(|n| format!("s:c{} = \"{n}\";", n % 3)).collect()
+    (0..10).map(|n| format!("s:c{} = \"{n}\";", n % 3)).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -86,7 +86,7 @@ impl Shard {
             let groups = numbers.get(range).unwrap_or_default();
             (*hash, Subject { id: user.id, email: user.email.as_str(), state: user.state, groups })
         });
-        let kept = known.into_iter().flat_map(|shard| shard.iter()).filter(|(_, subject)| !is_gone(subject.id));
+        let kept = known.into_iter().flat_map(Shard::iter).filter(|(_, subject)| !is_gone(subject.id));
         let mut all: Vec<(u32, Subject<'_>)> = come.collect();
         all.extend(kept);
         all.sort_unstable_by_key(|(hash, subject)| (*hash, subject.id));

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::model::identity::UserKind;
 
@@ -7,7 +5,7 @@ fn user(seed: u32, email: &str, service_name: Option<&str>, groups: &[u32]) -> U
     let mut bytes = [7; 16];
     bytes[..4].copy_from_slice(&seed.wrapping_mul(0x9E37_79B9).to_be_bytes());
     bytes[12..].copy_from_slice(&seed.to_be_bytes());
-    let groups: BTreeSet<_> = groups.iter().map(|number| group(*number)).collect();
+    let groups = groups.iter().map(|number| group(*number)).collect();
     let kind = match service_name {
         Some(_) => UserKind::Service { description: String::new() },
         None => UserKind::Local,

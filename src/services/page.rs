@@ -9,7 +9,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tonic::Status;
 
-use super::fields::Fields;
+use super::status::invalid_argument;
 
 const DEFAULT_SIZE: i32 = 100;
 const MOST: i32 = 1_000;
@@ -18,7 +18,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 const FOREIGN: &str = "belongs to another list; pass it back unchanged, with the same other fields";
 
 /// What a page is to hold.
-pub(super) struct Page {
+pub(in crate::services) struct Page {
     size: usize,
     after: Option<String>,
     digest: String,
@@ -29,23 +29,46 @@ pub(super) struct Page {
 impl Page {
     /// Reads the size and the token of a request. `question` is whatever else the request says: a token of another
     /// question is refused.
-    pub(super) fn read(size: i32, token: &str, question: &[&str]) -> Result<Self, Status> {
-        let mut fields = Fields::default();
+    pub(in crate::services) fn read(size: i32, token: &str, question: &[impl AsRef<[u8]>]) -> Result<Self, Status> {
+        let mut wrong = Vec::new();
         if !(0..=MOST).contains(&size) {
-            fields.refuse("page_size", format!("{size} is not between 0 and {MOST}"));
+            wrong.push(("page_size", format!("{size} is not between 0 and {MOST}")));
         }
         let digest = digest(question);
         let after = token.split_once('.').filter(|(found, after)| *found == digest && !after.is_empty());
         if !token.is_empty() && after.is_none() {
-            fields.refuse("page_token", FOREIGN);
+            wrong.push(("page_token", FOREIGN.to_owned()));
         }
-        fields.done()?;
+        if !wrong.is_empty() {
+            return Err(refused(wrong));
+        }
         let size = usize::try_from(if size == 0 { DEFAULT_SIZE } else { size }).unwrap_or_default();
         Ok(Self { size, after: after.map(|(_, after)| after.to_owned()), digest })
     }
 
+    /// The most that the page may hold.
+    pub(in crate::services) const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The last of the page before.
+    pub(in crate::services) fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// The last of the page before, as the key it is.
+    pub(in crate::services) fn after_key<K: FromStr>(&self) -> Result<Option<K>, Status> {
+        let key = self.after().map(str::parse).transpose();
+        key.map_err(|_| refused(vec![("page_token", FOREIGN.to_owned())]))
+    }
+
+    /// The token of the page behind `last`.
+    pub(in crate::services) fn token(&self, last: impl Display) -> String {
+        format!("{}.{last}", self.digest)
+    }
+
     /// The page out of `map`, of what `keep` keeps, and the token of the next one.
-    pub(super) fn of<K, V, R>(
+    pub(in crate::services) fn of<K, V, R>(
         &self,
         map: &OrdMap<K, V>,
         keep: impl Fn(&V) -> bool,
@@ -56,10 +79,7 @@ impl Page {
         V: Clone,
         R: Message,
     {
-        let start = match &self.after {
-            None => Bound::Unbounded,
-            Some(after) => Bound::Excluded(after.parse::<K>().map_err(|_| foreign_token())?),
-        };
+        let start = self.after_key::<K>()?.map_or(Bound::Unbounded, Bound::Excluded);
         let mut items = map.range((start, Bound::Unbounded)).filter(|(_, item)| keep(item)).peekable();
         let mut page = Vec::new();
         let mut last = None;
@@ -73,18 +93,17 @@ impl Page {
             page.push(message);
             last = Some(key);
         }
-        let next = last.filter(|_| items.peek().is_some()).map(|last| format!("{}.{last}", self.digest));
+        let next = last.filter(|_| items.peek().is_some()).map(|last| self.token(last));
         Ok((page, next.unwrap_or_default()))
     }
 }
 
-fn foreign_token() -> Status {
-    let mut fields = Fields::default();
-    fields.refuse("page_token", FOREIGN);
-    fields.status()
+fn refused(wrong: Vec<(&str, String)>) -> Status {
+    let listed: Vec<_> = wrong.iter().map(|(field, problem)| format!("`{field}` {problem}")).collect();
+    invalid_argument(listed.join("; "), wrong.into_iter().map(|(field, problem)| (field.to_owned(), problem)))
 }
 
-fn digest(question: &[&str]) -> String {
+fn digest(question: &[impl AsRef<[u8]>]) -> String {
     let mut hash = Sha256::new();
     for part in question {
         hash.update(part);

@@ -1,0 +1,94 @@
+//! `BatchCheck`: many questions, one snapshot, one instant.
+
+use super::{CheckService, log, to_reason, to_request, to_timestamp};
+use crate::eval::{Outcome, Permit};
+use crate::model::attribute::InvalidRequest;
+use crate::model::limits;
+use crate::model::moment::Moment;
+use crate::proto::doorward as pb;
+use crate::services::check::{answer_error, bounded};
+use crate::services::decision_point::Undecided;
+use crate::snapshot::handle::Published;
+use crate::telemetry::metrics::Api;
+
+// === impl CheckService ===
+
+impl CheckService {
+    pub(super) fn batch(&self, message: &pb::BatchCheckRequest) -> Result<pb::BatchCheckResponse, Undecided> {
+        let published = self.point.snapshots.current()?;
+        let last = last_decision(message.semantic)?;
+        bounded("items", message.items.len(), limits::BATCH_ITEMS)?;
+        let at = self.point.clock.moment();
+        let mut answers = Vec::with_capacity(message.items.len());
+        for item in &message.items {
+            let answer = self.batch_answer(&published, item, at);
+            let decision = answer.decision();
+            answers.push(answer);
+            if last == Some(decision) {
+                break;
+            }
+        }
+        let (revision, revision_token, age) = self.stamp(&published);
+        Ok(pb::BatchCheckResponse { answers, revision, revision_token, age })
+    }
+
+    fn batch_answer(&self, published: &Published, item: &pb::CheckRequest, at: Moment) -> pb::BatchCheckAnswer {
+        let observer = self.point.metrics.check(Api::Batch);
+        match self.batch_decision(published, item, at) {
+            Ok(answer) => {
+                observer.outcome(if answer.decision() == pb::Decision::Allow { "allow" } else { "deny" });
+                answer
+            }
+            Err(problem) => {
+                observer.outcome("error");
+                denied(pb::BatchCheckAnswer { error: Some(answer_error(&problem)), ..Default::default() })
+            }
+        }
+    }
+
+    fn batch_decision(
+        &self,
+        published: &Published,
+        item: &pb::CheckRequest,
+        at: Moment,
+    ) -> Result<pb::BatchCheckAnswer, Undecided> {
+        let request = to_request(item, at)?;
+        let outcome = self.point.decide(published, &item.account, &request)?;
+        let decision_id = self.point.decision_id();
+        log(&decision_id, &request, &outcome);
+        let answer = decided(&outcome, decision_id);
+        Ok(match outcome.permit() {
+            Some(permit) => allowed(answer, permit),
+            None => denied(answer),
+        })
+    }
+}
+
+fn decided(outcome: &Outcome<'_>, decision_id: String) -> pb::BatchCheckAnswer {
+    pb::BatchCheckAnswer {
+        decision: pb::Decision::Unspecified.into(),
+        reason: Some(to_reason(&outcome.reason())),
+        decision_id,
+        valid_until: outcome.valid_until().map(to_timestamp),
+        error: None,
+    }
+}
+
+/// The only place where an allowing answer of a batch is made, and it takes the proof (D13).
+fn allowed(answer: pb::BatchCheckAnswer, _: Permit) -> pb::BatchCheckAnswer {
+    pb::BatchCheckAnswer { decision: pb::Decision::Allow.into(), ..answer }
+}
+
+fn denied(answer: pb::BatchCheckAnswer) -> pb::BatchCheckAnswer {
+    pb::BatchCheckAnswer { decision: pb::Decision::Deny.into(), ..answer }
+}
+
+/// The decision after which a batch stops.
+fn last_decision(semantic: i32) -> Result<Option<pb::Decision>, InvalidRequest> {
+    match pb::BatchSemantic::try_from(semantic) {
+        Ok(pb::BatchSemantic::Unspecified | pb::BatchSemantic::ExecuteAll) => Ok(None),
+        Ok(pb::BatchSemantic::DenyOnFirstDeny) => Ok(Some(pb::Decision::Deny)),
+        Ok(pb::BatchSemantic::PermitOnFirstPermit) => Ok(Some(pb::Decision::Allow)),
+        Err(_) => Err(InvalidRequest::new("semantic", format!("{semantic} is none of the semantics"))),
+    }
+}
