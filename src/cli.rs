@@ -6,6 +6,7 @@ pub mod client;
 pub mod eval;
 pub mod example;
 pub mod explain;
+pub mod generate;
 pub mod lint;
 pub mod serve;
 
@@ -39,6 +40,7 @@ enum Command {
     Lint(lint::LintArgs),
     Eval(eval::EvalArgs),
     Explain(explain::ExplainArgs),
+    Generate(generate::GenerateArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
             let mut out = io::BufWriter::new(out);
             eval::run(&args, &jiff::Timestamp::now, &mut io::stdin().lock(), &mut out, &mut err)
         }
+        Command::Generate(args) => generate::run(&args, &mut io::BufWriter::new(out), &mut err),
     };
     code.into()
 }

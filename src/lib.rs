@@ -10,6 +10,8 @@ pub mod eval;
 
 pub mod snapshot;
 
+pub mod workload;
+
 pub mod identity;
 
 pub mod edge;

@@ -1,6 +1,7 @@
 //! The administrative services as a client sees them: what is true of every noun, each sentence a test for each noun.
 //!
-//! [`refusals`] is about single fields, [`references`] about nouns that refer to each other, [`entrance`] about credentials.
+//! [`refusals`] is about single fields, [`references`] about nouns that refer to each other, [`boundaries`] about what
+//! a change of one does to its bindings, [`entrance`] about credentials.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,8 @@
     reason = "test code: what goes wrong here fails the test, with its reason"
 )]
 
+#[path = "api_admin/boundaries.rs"]
+mod boundaries;
 #[path = "support/control_plane.rs"]
 mod control_plane;
 #[path = "api_admin/defaults.rs"]
@@ -28,7 +31,8 @@ use tonic::{Code, Status};
 
 use crate::control_plane::{bearer, fields};
 use crate::nouns::{
-    Accounts, Answer, Bindings, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World,
+    Accounts, Answer, Bindings, Boundaries, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users,
+    World,
 };
 
 /// An id of version 4 that nothing has.
@@ -40,9 +44,10 @@ const NOTHING: &str = "0123456789abcdef0123456789abcdef";
 macro_rules! for_each_noun {
     ($($sentence:ident),+ $(,)?) => {$(
         mod $sentence {
-            use super::{Accounts, Bindings, Environments, Groups, Policies, ServiceUsers, Users};
+            use super::{Accounts, Bindings, Boundaries, Environments, Groups, Policies, ServiceUsers, Users};
             for_each_noun!(@ $sentence, accounts Accounts, environments Environments, users Users,
-                service_users ServiceUsers, groups Groups, policies Policies, bindings Bindings);
+                service_users ServiceUsers, groups Groups, policies Policies, boundaries Boundaries,
+                bindings Bindings);
         }
     )+};
     (@ $sentence:ident, $($name:ident $noun:ident),+) => {$(

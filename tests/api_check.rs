@@ -13,6 +13,8 @@ mod control_plane;
 mod envoy;
 #[path = "api_check/native.rs"]
 mod native;
+#[path = "api_check/never_allow.rs"]
+mod never_allow;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

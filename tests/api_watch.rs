@@ -42,7 +42,9 @@ use prost::Message as _;
 use tonic::{Code, Status, Streaming};
 
 use crate::control_plane::{Caller, InProcess, bearer, fields};
-use crate::nouns::{Accounts, Bindings, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World};
+use crate::nouns::{
+    Accounts, Bindings, Boundaries, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World,
+};
 
 /// Bytes of a chunk, about (`services::watch`).
 const CHUNK_BYTES: usize = 512 * 1024;
@@ -131,7 +133,9 @@ async fn furnish(server: InProcess) -> World {
     world.make::<Users>(Users::sample(&world, 1)).await;
     world.make::<ServiceUsers>(ServiceUsers::sample(&world, 1)).await;
     world.make::<Policies>(Policies::sample(&world, 1)).await;
-    world.make::<Bindings>(Bindings::sample(&world, 1)).await;
+    let boundary = world.make::<Boundaries>(Boundaries::sample(&world, 1)).await;
+    let boundary_ids = vec![boundary.id];
+    world.make::<Bindings>(pb::Binding { boundary_ids, ..Bindings::sample(&world, 1) }).await;
     world
 }
 
@@ -189,7 +193,8 @@ fn references(object: &pb::object::Object) -> Vec<(&'static str, String)> {
         It::Policy(it) => vec![environment(&it.environment)],
         It::Binding(it) => {
             let (policy, group) = (("policy", it.policy_id.clone()), ("group", it.group_id.clone()));
-            vec![policy, group, environment(&it.environment)]
+            let boundaries = it.boundary_ids.iter().map(|id| ("boundary", id.clone()));
+            [policy, group, environment(&it.environment)].into_iter().chain(boundaries).collect()
         }
         _ => Vec::new(),
     }
@@ -201,6 +206,7 @@ fn identity(object: &pb::object::Object) -> (&'static str, String) {
         It::Environment(it) => ("environment", it.id.clone()),
         It::Group(it) => ("group", it.id.clone()),
         It::Policy(it) => ("policy", it.id.clone()),
+        It::Boundary(it) => ("boundary", it.id.clone()),
         It::AccountObject(it) => ("account", it.id.clone()),
         It::Global(_) => ("global", String::new()),
         _ => ("other", String::new()),
@@ -230,7 +236,7 @@ async fn objects_come_before_those_that_refer_to_them() {
         }
         seen.insert((kind, id));
     }
-    assert!(referred >= 5, "the state holds objects that refer to others");
+    assert!(referred >= 6, "the state holds objects that refer to others");
 }
 
 /// The global level with a default policy that no build ships, and a group of it.
@@ -279,6 +285,33 @@ async fn a_sidecar_decides_through_the_default_policies_that_came() {
     watcher.change().await;
     state = watcher.state.clone().unwrap();
     assert_eq!(asked(&state, &world.account, &user.email), ("no_match", None));
+}
+
+#[tokio::test]
+async fn a_sidecar_decides_by_a_changed_boundary_at_once() {
+    let world = World::new().await;
+    let user = pb::User { state: pb::UserState::Active.into(), ..Users::sample(&world, 1) };
+    let user = world.make::<Users>(user).await;
+    let statements = "ALLOW hub:catalog:read;".to_owned();
+    let policy = world.make::<Policies>(pb::Policy { statements, ..Policies::sample(&world, 1) }).await;
+    // The question is of a Monday.
+    let day = |day: &str| format!("global:week-day = \"{day}\";");
+    let boundary = pb::Boundary { query: day("Monday"), ..Boundaries::sample(&world, 1) };
+    let boundary = world.make::<Boundaries>(boundary).await;
+    let (policy_id, boundary_ids) = (policy.id, vec![boundary.id.clone()]);
+    let binding = pb::Binding { policy_id, boundary_ids, parameters: [].into(), ..Bindings::sample(&world, 1) };
+    world.make::<Bindings>(binding).await;
+
+    let mut watcher = Watcher::open(&world.server).await;
+    watcher.reset().await;
+    let told = |watcher: &Watcher| asked(watcher.state.as_ref().unwrap(), &world.account, &user.email).0;
+    assert_eq!(told(&watcher), "allow_statement");
+    for (now, expected) in [("Tuesday", "no_match"), ("Monday", "allow_statement")] {
+        let changed = pb::Boundary { query: day(now), ..boundary.clone() };
+        Boundaries::update(world.caller(), &world.account, &boundary.id, changed, PLAIN).await.unwrap();
+        watcher.change().await;
+        assert_eq!(told(&watcher), expected, "{now}");
+    }
 }
 
 /// The code, and the policy that decided, for `hub:catalog:read` in `prod`.

@@ -101,7 +101,7 @@ impl Shares {
 }
 
 #[test]
-fn the_engine_answers_as_the_reference() {
+fn d14_the_engine_answers_as_the_reference() {
     let cases = usize::try_from(setting("DOORWARD_CASES", CASES as u64)).expect("a number of cases");
     let mut seeded = seeded();
     let mut shares = Shares::default();

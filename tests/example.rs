@@ -73,7 +73,7 @@ fn both_listeners_describe_what_they_serve_and_nothing_else() {
     let served: Vec<_> = on_check.lines().filter(|name| !name.starts_with("grpc.reflection.")).collect();
     assert_eq!(served, ["doorward.v1.AuthorizationService", "envoy.service.auth.v3.Authorization", HEALTH]);
     let on_admin = services(admin);
-    for name in ["Account", "Binding", "Environment", "Group", "Policy", "ServiceUser", "User", "Watch"] {
+    for name in ["Account", "Binding", "Boundary", "Environment", "Group", "Policy", "ServiceUser", "User", "Watch"] {
         assert!(on_admin.lines().any(|line| line == format!("doorward.v1.{name}Service")), "{name}: {on_admin}");
     }
     assert!(!on_admin.contains("AuthorizationService"), "{on_admin}");

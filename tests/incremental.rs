@@ -76,7 +76,7 @@ struct Seen {
 
 struct Walk<'w> {
     account: AccountId,
-    ends: [&'w World; 2],
+    ends: (&'w World, &'w World),
     store: StoreId,
     state: State,
     good: Snapshot,
@@ -112,7 +112,10 @@ impl Walk<'_> {
     }
 
     fn questions(&self, seeded: &mut Seeded) -> Vec<Question> {
-        let one = |_| question(&mut Choices::new(&seeded.bytes(96)), self.ends[seeded.below(2)]);
+        let one = |_| {
+            let end = if seeded.below(2) == 0 { self.ends.0 } else { self.ends.1 };
+            question(&mut Choices::new(&seeded.bytes(96)), end)
+        };
         (0..QUESTIONS).map(one).collect()
     }
 }
@@ -128,7 +131,7 @@ fn an_incremental_build_is_a_whole_build() {
         let good = Snapshot::build(store, &first.state, None).expect("the first state compiles");
         let changes = changes(&first.state, &second.state, &mut seeded);
         let (account, state) = (first.account, first.state.clone());
-        let mut walk = Walk { account, ends: [&first, &second], store, state, good, seen: Seen::default() };
+        let mut walk = Walk { account, ends: (&first, &second), store, state, good, seen: Seen::default() };
         let mut left = changes.as_slice();
         while !left.is_empty() {
             // Mostly one change a commit, sometimes several.

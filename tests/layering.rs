@@ -21,6 +21,7 @@ const ROOMS: &str = "
     compile:   model lang
     eval:      model lang compile
     snapshot:  model lang compile eval
+    workload:  model compile
     identity:  model lang compile eval snapshot
     edge:      model lang compile eval snapshot identity
 
@@ -37,13 +38,13 @@ const ROOMS: &str = "
     services:  model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto
     sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto
     server:    model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry config proto services sync
-    cli:       model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry config services sync proto server
+    cli:       model lang compile eval snapshot workload identity edge store iam statefile protocol clock telemetry config services sync proto server
     main:      cli
     lib:
 ";
 
 /// Rooms that know no wire, no clock, no thread and no file: they are linked into other bodies too.
-const PURE: [&str; 6] = ["model", "lang", "compile", "eval", "snapshot", "identity"];
+const PURE: [&str; 7] = ["model", "lang", "compile", "eval", "snapshot", "workload", "identity"];
 
 /// Files of other rooms that are as pure.
 const PURE_FILES: [&str; 3] = ["edge/envoy.rs", "edge/path.rs", "edge/route.rs"];

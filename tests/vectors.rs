@@ -227,7 +227,7 @@ fn no_two_cases_of_a_file_bear_one_name() {
 /// The rules and the traps of the reference that are decisions or refusals; the others are tests of their own.
 const COVERED: &str = "d1 d2 d3 d4 d5 d6 d7 d9 d10 d11 d12 \
     r1 r2 r3 r4 r5 r6 r7 r8 r9 r10 r11 r12 r13 r14 r15 r16 r17 r18 r19 r20 r21 r22 r23 r28 r30 \
-    trap_1 trap_2 trap_3 trap_4 trap_5 trap_6 trap_7 trap_8 trap_9 trap_10 trap_11 trap_14 trap_15 trap_19 trap_21";
+    trap_1 trap_2 trap_3 trap_4 trap_5 trap_6 trap_7 trap_8 trap_9 trap_10 trap_11 trap_14 trap_15 trap_19 trap_20 trap_21";
 
 /// A rule without its file is a rule that nobody tests.
 #[test]

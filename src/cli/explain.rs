@@ -69,30 +69,16 @@ pub struct ExplainArgs {
 
 /// Runs the command; returns the exit code. `now` is the time where none is given.
 pub fn run(args: &ExplainArgs, now: jiff::Timestamp, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let answer = match &args.state {
-        Some(state) => offline(args, state, now, err),
-        None => {
-            let mut answer = None;
-            let code = block_on(err, async {
-                answer = Some(ask(args).await?);
-                Ok(0)
-            });
-            match answer {
-                Some(answer) => Ok(answer),
-                None => return code,
-            }
-        }
-    };
-    let written = answer.and_then(|answer| {
+    let offline = args.state.as_deref().map(|state| offline(args, state, now, err));
+    block_on(err, async {
+        let answer = match offline {
+            Some(answer) => answer?,
+            None => ask(args).await?,
+        };
         let text =
             if args.json { super::admin::to_json("doorward.v1.ExplainResponse", &answer)? } else { text(&answer) };
         writeln!(out, "{text}").context("standard output is closed")?;
         Ok(u8::from(answer.decision() != pb::Decision::Allow))
-    });
-    written.unwrap_or_else(|problem| {
-        // There is nobody left to tell if this fails.
-        let _ = writeln!(err, "error: {problem:#}");
-        client::UNUSABLE
     })
 }
 

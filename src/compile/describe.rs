@@ -126,8 +126,8 @@ fn text_values(test: &TextTest) -> Vec<String> {
         TextTest::Match { patterns, user_groups } => {
             patterns.iter().map(pattern_text).chain(groups(*user_groups)).collect()
         }
-        TextTest::Scalar { test: ScalarTest::Equals(text) | ScalarTest::StartsWith(text), .. } => {
-            vec![text_text(text, Stars::Text)]
+        TextTest::Scalar { test: ScalarTest::Equals(one) | ScalarTest::StartsWith(one), .. } => {
+            vec![text_text(one, Stars::Text)]
         }
         TextTest::Scalar { test: ScalarTest::OneOf { literals, templates, user_groups }, .. } => {
             let literals = literals.iter().map(|literal| literal_text(literal, Stars::Text));

@@ -63,9 +63,11 @@ pub struct ExpansionTooLarge {
 /// How a boundary takes hold of one permission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold<'a> {
-    /// For each name that the permission knows, the conditions of that name with an operator it takes: one of them is picked.
+    /// For each name that the permission knows or nobody does, the conditions of that name with an operator it takes: one of
+    /// them is picked.
     pub choices: Vec<Vec<&'a Spanned<Condition>>>,
-    /// The conditions whose name fits and whose operator does not: what holds one of them grants nothing (rules R9).
+    /// The conditions whose name fits and whose operator does not, and those whose name no permission knows any more: what
+    /// holds one of them grants nothing (rules R9, R30).
     pub misfits: Vec<&'a Spanned<Condition>>,
 }
 
@@ -117,11 +119,13 @@ pub fn hold<'a>(boundary: &'a BoundaryAst, permission: &PermissionName, catalogu
     let mut misfits = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for condition in &boundary.conditions {
+        let name = condition.node.attribute.node.as_str();
         let how = fit(catalogue, permission, &condition.node);
-        if how == Fit::NotTaken {
+        // A name that no permission knows any more is a misfit everywhere: to leave its line out would widen (rules R30).
+        if how == Fit::NotTaken && catalogue.knows_condition(name) {
             continue;
         }
-        let place = *places.entry(condition.node.attribute.node.as_str()).or_insert(choices.len());
+        let place = *places.entry(name).or_insert(choices.len());
         if place == choices.len() {
             choices.push(Vec::new());
         }

@@ -61,9 +61,10 @@ pub fn filter(program: &AccountProgram, request: &CheckRequest<'_>) -> Result<Fi
     };
     let facts = Facts::new(request, subject, program);
     let mut filtering = Filtering { facts: &facts, environment, bytes: 0 };
-    let residual = match program.roles.viewer == Some(permission) {
-        true => filtering.viewer(permission)?,
-        false => filtering.permission(permission)?,
+    let residual = if program.roles.viewer == Some(permission) {
+        filtering.viewer(permission)?
+    } else {
+        filtering.permission(permission)?
     };
     Ok(Filtered { residual, refused: None, valid_until: facts.edge() })
 }
@@ -166,8 +167,8 @@ fn operand(test: &TextTest, facts: &Facts<'_, '_>) -> Operand {
             let whole = groups(*user_groups).into_iter().map(|id| vec![id]);
             Operand::Patterns(sorted(patterns.chain(whole)))
         }
-        TextTest::Scalar { test: ScalarTest::Equals(text) | ScalarTest::StartsWith(text), .. } => {
-            Operand::Texts(vec![filled(text, facts)])
+        TextTest::Scalar { test: ScalarTest::Equals(one) | ScalarTest::StartsWith(one), .. } => {
+            Operand::Texts(vec![filled(one, facts)])
         }
         TextTest::Scalar { test: ScalarTest::OneOf { literals, templates, user_groups }, .. } => {
             let literals = literals.iter().map(ToString::to_string);

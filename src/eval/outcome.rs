@@ -9,6 +9,46 @@ use crate::model::policy::{Boundary, Effect, Policy};
 use crate::model::text::Name;
 
 /// The proof that a request was allowed. Only evaluation makes one, and an allowing reply cannot be built without it (D13).
+///
+/// It can be taken and passed on:
+///
+/// ```
+/// fn reply(proof: doorward::eval::Permit) -> &'static str {
+///     drop(proof);
+///     "allowed"
+/// }
+/// ```
+///
+/// It cannot be made, ...
+///
+/// ```compile_fail,E0423
+/// let forged = doorward::eval::Permit(());
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn make<T: Default>() -> T {
+///     T::default()
+/// }
+/// let forged: doorward::eval::Permit = make();
+/// ```
+///
+/// ... nor used for a second request:
+///
+/// ```compile_fail,E0277
+/// fn twice<T: Clone>(proof: T) -> (T, T) {
+///     (proof.clone(), proof)
+/// }
+/// let both: fn(doorward::eval::Permit) -> (doorward::eval::Permit, doorward::eval::Permit) = twice;
+/// ```
+///
+/// An outcome, from which a proof comes, cannot be made either:
+///
+/// ```compile_fail,E0624
+/// use doorward::eval::{Outcome, Reason};
+/// fn forge(reason: Reason<'_>) -> Outcome<'_> {
+///     Outcome::new(reason, None)
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Permit(());

@@ -1,7 +1,12 @@
-//! Comparison of texts: bytewise, no case folding, no normalisation (D11), linear but for computed stretches of a pattern.
+//! Comparison of texts: bytewise, no case folding, no normalisation (D11), linear in the value.
+
+use smallvec::SmallVec;
 
 use super::condition::Facts;
 use crate::compile::program::{Part, Pattern, ScalarTest, Text};
+
+/// Bytes of a computed stretch that need no allocation.
+const WHOLE: usize = 256;
 
 pub(super) fn matches_scalar(scalar: &ScalarTest, value: &str, facts: &Facts<'_, '_>) -> bool {
     match scalar {
@@ -51,9 +56,12 @@ fn skip_past<'v>(text: &Text, value: &'v str, facts: &Facts<'_, '_>) -> Option<&
         Text::Literal(literal) => {
             value.split_once(&**literal).map(|(_, rest)| rest).or(literal.is_empty().then_some(value))
         }
-        Text::Template(_) => {
-            let starts = value.char_indices().map(|(at, _)| at).chain([value.len()]);
-            starts.filter_map(|at| value.get(at..)).find_map(|rest| strip_prefix(text, rest, facts))
+        Text::Template(parts) => {
+            // In one piece it is found in linear time; tried at each place it would cost its length there.
+            let pieces = parts.iter().flat_map(|part| part_text(part, facts).bytes());
+            let whole: SmallVec<[u8; WHOLE]> = pieces.collect();
+            let whole = std::str::from_utf8(&whole).ok()?;
+            value.split_once(whole).map(|(_, rest)| rest)
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Additions of an account to the permission catalogue (rules R28).
 
-use std::sync::Arc;
-
 use super::check::{self, Violations};
 use super::{Plan, Rejection};
 use crate::model::catalogue::{
@@ -38,12 +36,22 @@ pub struct NewCondition {
 /// # Errors
 /// [`Rejection`]: the account is not there, or a field is invalid: `catalogue_conflict` where a condition would change.
 pub fn create(state: &State, account: AccountId, new: &NewPermission) -> Result<Plan, Rejection> {
+    let there = check::catalogue(state, check::account(state, account)?)?;
+    create_against(state, account, &there, new)
+}
+
+/// [`create`] where the catalogue of the account is at hand: one file adds thousands.
+pub(crate) fn create_against(
+    state: &State,
+    account: AccountId,
+    there: &Catalogue,
+    new: &NewPermission,
+) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
-    let there = check::catalogue(state, owned)?;
     let addition = read(new)?;
-    check_addition(Catalogue::clone(&there), &addition)?;
+    check_addition(only(there, &addition.permission), &addition)?;
     let key = ObjectKey::CatalogueEntry(account, addition.permission.clone());
-    let merged = merge(owned, &there, addition);
+    let merged = merge(owned, there, addition);
     let edits = merged.map(|entry| Edit::Put(Object::CatalogueEntry(account, entry)));
     Ok(Plan::new(key, edits.into_iter().collect()))
 }
@@ -127,6 +135,13 @@ fn no_operator() -> String {
     format!("must be one of {known}")
 }
 
+/// What the catalogue says of one permission: all that an addition to it can contradict.
+fn only(there: &Catalogue, permission: &PermissionName) -> Catalogue {
+    let conditions = there.conditions_of(permission.as_str()).cloned().collect();
+    let known = CatalogueEntry { permission: permission.clone(), conditions };
+    Catalogue::from_entries(there.knows(permission.as_str()).then_some(&known))
+}
+
 /// Each condition by itself, so that all problems are told.
 fn check_addition(mut catalogue: Catalogue, addition: &CatalogueEntry) -> Result<(), Rejection> {
     let CatalogueEntry { permission, conditions } = addition;
@@ -155,7 +170,7 @@ const fn code(rejected: &CatalogueRejected) -> &'static str {
 }
 
 /// The account's earlier addition with what is new; `None` where nothing is.
-fn merge(owned: &AccountState, there: &Arc<Catalogue>, addition: CatalogueEntry) -> Option<CatalogueEntry> {
+fn merge(owned: &AccountState, there: &Catalogue, addition: CatalogueEntry) -> Option<CatalogueEntry> {
     let CatalogueEntry { permission, conditions } = addition;
     let known = there.knows(permission.as_str());
     let earlier = owned.catalogue.get(&permission).map(|entry| entry.value.conditions.clone());

@@ -277,7 +277,7 @@ fn an_environment_in_use_goes_by_force_with_what_is_at_its_level() {
 }
 
 #[test]
-fn a_policy_in_use_below_goes_by_force_with_its_bindings() {
+fn trap_13_a_policy_in_use_below_goes_by_force_with_its_bindings() {
     let mut world = world();
     let delete = |world: &World, force| policy::delete(&world.state, world.account, world.read, None, force);
     check(delete(&world, false), "delete policy");
@@ -394,7 +394,7 @@ fn all_violations_of_an_object_are_told() {
 }
 
 #[test]
-fn a_bound_policy_keeps_its_parameters() {
+fn trap_13_a_bound_policy_keeps_its_parameters() {
     let mut world = world();
     let update = |world: &World, text: &str| {
         policy::update(&world.state, world.account, world.template, None, policy_fields("t", text))
@@ -409,7 +409,7 @@ fn a_bound_policy_keeps_its_parameters() {
 }
 
 #[test]
-fn a_boundary_is_validated_kept_and_not_deleted_while_bound() {
+fn trap_13_a_boundary_is_validated_kept_and_not_deleted_while_bound() {
     let mut world = world();
     let fields = |query: &str| BoundaryFields { name: "b".to_owned(), query: query.to_owned() };
     let create = |fields| boundary::create(&world.state, world.account, BoundaryId::random(), fields);

@@ -193,7 +193,9 @@ pub fn policy(it: &Policy, metadata: Option<pb::Metadata>) -> pb::Policy {
     }
 }
 
-fn boundary(it: &Boundary, metadata: Option<pb::Metadata>) -> pb::Boundary {
+/// A boundary as a message.
+#[must_use]
+pub fn boundary(it: &Boundary, metadata: Option<pb::Metadata>) -> pb::Boundary {
     pb::Boundary { id: it.id.to_string(), name: it.name.to_string(), query: it.query.clone(), metadata }
 }
 

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod bindings;
+mod boundaries;
 mod decisions;
 mod environments;
 mod fields;
@@ -41,13 +42,14 @@ pub use newest::NewestSnapshot;
 use rejection::{iam_error, missing_record, store_error};
 
 /// The names of the administrative services.
-pub const SERVICES: [&str; 8] = [
+pub const SERVICES: [&str; 9] = [
     pb::account_service_server::SERVICE_NAME,
     pb::environment_service_server::SERVICE_NAME,
     pb::user_service_server::SERVICE_NAME,
     pb::service_user_service_server::SERVICE_NAME,
     pb::group_service_server::SERVICE_NAME,
     pb::policy_service_server::SERVICE_NAME,
+    pb::boundary_service_server::SERVICE_NAME,
     pb::binding_service_server::SERVICE_NAME,
     pb::decision_admin_service_server::SERVICE_NAME,
 ];
@@ -97,6 +99,7 @@ pub fn add_services(routes: Routes, admin: &Admin, authenticator: &Authenticator
         pb::service_user_service_server::ServiceUserServiceServer<Admin>,
         pb::group_service_server::GroupServiceServer<Admin>,
         pb::policy_service_server::PolicyServiceServer<Admin>,
+        pb::boundary_service_server::BoundaryServiceServer<Admin>,
         pb::binding_service_server::BindingServiceServer<Admin>,
         pb::decision_admin_service_server::DecisionAdminServiceServer<Admin>,
     )

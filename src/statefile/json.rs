@@ -5,20 +5,16 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::FileProblem;
-use super::node::{Key, NESTING, Node, Position, Value};
+use super::node::{Key, NESTING, Node, Position, Value, too_deep, unreadable};
 
 pub(super) fn parse(text: &str) -> Result<Node, FileProblem> {
     let node: Node = serde_json::from_str(text).map_err(|error| syntax(&error))?;
-    if depth(&node) > NESTING {
-        let message = format!("lists and maps stand in each other more than {NESTING} deep");
-        return Err(FileProblem { path: String::new(), position: None, code: "limit_exceeded", message });
-    }
-    Ok(node)
+    if depth(&node) > NESTING { Err(too_deep(None)) } else { Ok(node) }
 }
 
 fn syntax(error: &serde_json::Error) -> FileProblem {
     let position = (error.line() > 0).then(|| Position { line: error.line(), column: error.column().max(1) });
-    FileProblem { path: String::new(), position, code: "syntax", message: format!("is not JSON: {}", cause(error)) }
+    unreadable("JSON", position, &cause(error))
 }
 
 /// The text of the error without the place, which is told apart from it.

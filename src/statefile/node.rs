@@ -8,6 +8,9 @@ use super::{FileProblem, json, yaml};
 /// How deep lists and maps may stand in each other.
 pub const NESTING: usize = 64;
 
+/// What the readers of JSON and of YAML say where they go no deeper. Their errors have no kind for that.
+const READER_GAVE_UP: &str = "recursion limit exceeded";
+
 /// A place in a text, from 1; columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -71,6 +74,20 @@ pub fn parse(text: &str, format: Format) -> Result<Node, Vec<FileProblem>> {
         Format::Yaml => yaml::parse(text),
         Format::Json => json::parse(text).map_err(|problem| vec![problem]),
     }
+}
+
+/// A text that the reader of `format` refused for `cause`.
+pub(super) fn unreadable(format: &str, position: Option<Position>, cause: &str) -> FileProblem {
+    if cause == READER_GAVE_UP {
+        return too_deep(position);
+    }
+    FileProblem { path: String::new(), position, code: "syntax", message: format!("is not {format}: {cause}") }
+}
+
+/// A text that goes deeper than [`NESTING`].
+pub(super) fn too_deep(position: Option<Position>) -> FileProblem {
+    let message = format!("lists and maps stand in each other more than {NESTING} deep");
+    FileProblem { path: String::new(), position, code: "limit_exceeded", message }
 }
 
 // === impl Node ===

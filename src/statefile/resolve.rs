@@ -44,7 +44,6 @@ pub(super) fn resolve(
     for entry in &document.catalogue {
         resolver.permission(entry)?;
     }
-    resolver.read_catalogue();
     for entry in &document.environments {
         resolver.environment(entry)?;
     }
@@ -107,17 +106,18 @@ impl<'p> Resolver<'p> {
     ) -> Result<Self, ChangeRejected> {
         let entry = &document.account;
         let by_name = AccountId::from_bytes(derived(None, "account", "", &entry.doc.name));
+        let global = shipped_global();
         let mut resolver = Self {
             account: by_name,
             state: State::default(),
-            catalogue: Arc::new(Catalogue::default()),
+            catalogue: Arc::new(Catalogue::from_entries(&global.catalogue)),
             texts: Texts::default(),
             refused: HashSet::new(),
             now,
             warnings: Vec::new(),
             problems,
         };
-        resolver.apply(&[Edit::Put(Object::Global(shipped_global()))])?;
+        resolver.apply(&[Edit::Put(Object::Global(global))])?;
         resolver.account = resolver.id(entry, entry.doc.id.as_deref(), by_name).0;
         let everybody = document.groups.iter().filter(|entry| is_all_users(&entry.doc)).collect::<Vec<_>>();
         let by_name = GroupId::from_bytes(derived(Some(resolver.account), "group", "", ALL_USERS));
@@ -173,15 +173,18 @@ impl<'p> Resolver<'p> {
             any_match: condition.any_match,
         });
         let new = NewPermission { permission: entry.doc.permission.clone(), conditions: conditions.collect() };
-        let plan = catalogue::create(&self.state, self.account, &new);
-        self.take(entry, &entry.told, plan).map(|_| ())
-    }
-
-    /// Makes the catalogue once, now that it is complete.
-    fn read_catalogue(&mut self) {
-        let additions = self.owned().into_iter().flat_map(|owned| owned.catalogue.values());
-        let global = self.state.global.iter().flat_map(|global| &global.value.catalogue);
-        self.catalogue = Arc::new(Catalogue::from_entries(global.chain(additions.map(|entry| &entry.value))));
+        let plan = catalogue::create_against(&self.state, self.account, &self.catalogue, &new);
+        let edits = plan.as_ref().map(|plan| plan.edits.clone()).unwrap_or_default();
+        if self.take(entry, &entry.told, plan)? {
+            let catalogue = Arc::make_mut(&mut self.catalogue);
+            for edit in edits {
+                if let Edit::Put(Object::CatalogueEntry(_, addition)) = edit {
+                    // What was planned against this catalogue fits it.
+                    let _ = catalogue.extend(&addition);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn environment(&mut self, entry: &Entry<'_, EnvironmentDoc>) -> Result<(), ChangeRejected> {

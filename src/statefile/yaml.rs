@@ -3,7 +3,7 @@
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 use super::FileProblem;
-use super::node::{Key, NESTING, Node, Position, Value};
+use super::node::{Key, NESTING, Node, Position, Value, too_deep, unreadable};
 
 pub(super) fn parse(text: &str) -> Result<Node, Vec<FileProblem>> {
     let mut tree = Tree::default();
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<FileProblem>> {
 }
 
 fn syntax(error: &ScanError) -> FileProblem {
-    problem(place(error.marker()), "syntax", format!("is not YAML: {}", error.info()))
+    unreadable("YAML", Some(place(error.marker())), error.info())
 }
 
 fn problem(position: Position, code: &'static str, message: impl Into<String>) -> FileProblem {
@@ -122,8 +122,7 @@ impl Tree {
             self.full = true;
         }
         if self.open.len() >= NESTING {
-            let message = format!("lists and maps stand in each other more than {NESTING} deep");
-            self.refuse(position, "limit_exceeded", &message);
+            self.problems.push(too_deep(Some(position)));
             self.full = true;
         }
         self.open.push(Open { position, content });

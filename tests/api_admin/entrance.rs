@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 
 use crate::control_plane::{Caller, MESSAGE_BYTES, bearer};
 use crate::nouns::{
-    Accounts, Bindings, Environments, Groups, Noun, PLAIN, Policies, ServiceUsers, TEMPLATE, Users, World,
+    Accounts, Bindings, Boundaries, Environments, Groups, Noun, PLAIN, Policies, ServiceUsers, TEMPLATE, Users, World,
 };
 use crate::refused;
 
@@ -21,6 +21,7 @@ async fn knock(world: &World, caller: &Caller) -> Vec<Status> {
         ServiceUsers::list(caller.clone(), account, 1, "").await.err(),
         Groups::create(caller.clone(), account, group, PLAIN).await.err(),
         Policies::list(caller.clone(), account, 1, "").await.err(),
+        Boundaries::get(caller.clone(), account, id).await.err(),
         Bindings::get(caller.clone(), account, key).await.err(),
     ];
     refusals.into_iter().map(|status| status.expect("a refusal")).collect()

@@ -1,15 +1,14 @@
 //! Nouns that refer to each other, and what may not be done to them.
 
-use doorward::model::id::BoundaryId;
-use doorward::model::mutation::Edit;
-use doorward::model::object::Object;
-use doorward::model::policy::Boundary;
+use doorward::model::object::{Change, ObjectKey};
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::binding_service_client::BindingServiceClient;
 use tonic::Code;
 
 use crate::control_plane::fields;
-use crate::nouns::{Accounts, Bindings, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World};
+use crate::nouns::{
+    Accounts, Bindings, Boundaries, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World,
+};
 use crate::{create, delete, get, refused, update};
 
 const FORCE: &str = "force";
@@ -29,7 +28,7 @@ async fn check_in_use<N: Noun>(world: &World, form: &N::Form) {
 }
 
 #[tokio::test]
-async fn a_bound_policy_goes_only_with_its_bindings() {
+async fn trap_13_a_bound_policy_goes_only_with_its_bindings() {
     let world = World::new().await;
     let binding = world.make::<Bindings>(Bindings::sample(&world, 1)).await;
     let policy = Policies::get(world.caller(), &world.account, &world.policy).await.unwrap().form;
@@ -71,6 +70,36 @@ async fn an_account_goes_only_with_everything_it_owns() {
     refused(&world, Code::NotFound, Groups::get(world.caller(), &world.account, &world.group)).await;
     Accounts::delete(world.caller(), "", &other, PLAIN).await.expect("an account with nothing in it");
     assert_eq!(world.server.store.state().accounts.len(), 0);
+}
+
+/// Nobody sees a moment without the old binding or the new one: both are in one commit, and so in one event of a watch.
+#[tokio::test]
+async fn trap_12_a_binding_is_replaced_in_one_commit() {
+    let world = World::new().await;
+    let old = world.make::<Bindings>(Bindings::sample(&world, 1)).await;
+    let before = world.server.store.state().revision;
+    let new = update::<Bindings>(&world, &old, Bindings::changed(&world, old.clone()), PLAIN).await.unwrap().form;
+    assert_ne!(new.key, old.key, "another content is another binding");
+    let commits = world.server.store.changes_after(before, 10).unwrap();
+    let [commit] = commits.as_slice() else { panic!("one commit: {commits:?}") };
+    let account = world.account.parse().unwrap();
+    let key = |text: &str| ObjectKey::Binding(account, text.parse().unwrap());
+    let gone = |change: &Change| matches!(change, Change::Delete(found) if *found == key(&old.key));
+    let made = |change: &Change| matches!(change, Change::Put(record) if record.value.key() == key(&new.key));
+    assert_eq!(commit.changes.len(), 2, "{commit:?}");
+    assert!(commit.changes.iter().any(gone) && commit.changes.iter().any(made), "{commit:?}");
+}
+
+/// Replacing takes nothing away where it is refused.
+#[tokio::test]
+async fn trap_12_a_replacement_that_is_refused_leaves_what_was_there() {
+    let world = World::new().await;
+    let old = world.make::<Bindings>(Bindings::sample(&world, 1)).await;
+    let nameless = pb::Binding { parameters: [].into(), ..Bindings::sample(&world, 1) };
+    refused(&world, Code::InvalidArgument, update::<Bindings>(&world, &old, nameless, PLAIN)).await;
+    let other = world.make::<Bindings>(Bindings::sample(&world, 2)).await;
+    refused(&world, Code::AlreadyExists, update::<Bindings>(&world, &old, other, PLAIN)).await;
+    assert_eq!(get::<Bindings>(&world, &old).await.unwrap().form, old);
 }
 
 /// The group that came with the account.
@@ -148,18 +177,16 @@ async fn a_service_user_without_an_email_gets_one_of_its_own() {
     assert_eq!(fields(&refused(&world, Code::InvalidArgument, made).await), ["user.email"]);
 }
 
-/// Commits a boundary: there is no call that makes one.
-fn boundary(world: &World, name: &str, query: &str) -> String {
-    let boundary = Boundary { id: BoundaryId::random(), name: name.parse().unwrap(), query: query.to_owned() };
-    let id = boundary.id.to_string();
-    world.server.commit([Edit::Put(Object::Boundary(world.account.parse().unwrap(), boundary))]);
-    id
+/// Makes a boundary and gives its id.
+async fn boundary(world: &World, name: &str, query: &str) -> String {
+    let form = pb::Boundary { name: name.to_owned(), query: query.to_owned(), ..pb::Boundary::default() };
+    world.make::<Boundaries>(form).await.id
 }
 
 #[tokio::test]
 async fn a_binding_has_boundaries_and_their_parameters() {
     let world = World::new().await;
-    let id = boundary(&world, "Until", r#"global:date < "${bindParam:until}";"#);
+    let id = boundary(&world, "Until", r#"global:date < "${bindParam:until}";"#).await;
     let free = world.make::<Bindings>(Bindings::sample(&world, 1)).await;
     let mut bounded = pb::Binding { boundary_ids: vec![id], ..Bindings::sample(&world, 1) };
     let made = create::<Bindings>(&world, bounded.clone(), PLAIN);
@@ -177,7 +204,7 @@ async fn a_binding_has_boundaries_and_their_parameters() {
 #[tokio::test]
 async fn a_binding_can_be_previewed_without_being_made() {
     let world = World::new().await;
-    let id = boundary(&world, "Host", r#"storage:host.name = "h";"#);
+    let id = boundary(&world, "Host", r#"storage:host.name = "h";"#).await;
     let mut binding = pb::Binding { boundary_ids: vec![id.clone()], ..Bindings::sample(&world, 1) };
     binding.parameters = [("team".to_owned(), "a".to_owned())].into();
     let before = world.server.contents();

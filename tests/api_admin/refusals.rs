@@ -5,7 +5,7 @@ use tonic::Code;
 
 use crate::control_plane::{fields, violations};
 use crate::nouns::{
-    Accounts, Bindings, Environments, Groups, Noun, PLAIN, Policies, ServiceUsers, TEMPLATE, Users, World,
+    Accounts, Bindings, Boundaries, Environments, Groups, Noun, PLAIN, Policies, ServiceUsers, TEMPLATE, Users, World,
 };
 use crate::{NOBODY, create, refused, update};
 
@@ -71,6 +71,11 @@ const POLICY_TEXTS: &Texts<pb::Policy> = &[
     ("policy.tags[2]", |it, text| it.tags.push(text.to_owned())),
     ("policy.statements", |it, text| text.clone_into(&mut it.statements)),
 ];
+const BOUNDARY_TEXTS: &Texts<pb::Boundary> = &[
+    ("boundary.id", |it, text| text.clone_into(&mut it.id)),
+    ("boundary.name", |it, text| text.clone_into(&mut it.name)),
+    ("boundary.query", |it, text| text.clone_into(&mut it.query)),
+];
 const BINDING_TEXTS: &Texts<pb::Binding> = &[
     ("binding.policy_id", |it, text| text.clone_into(&mut it.policy_id)),
     ("binding.group_id", |it, text| text.clone_into(&mut it.group_id)),
@@ -88,6 +93,7 @@ async fn a_nul_byte_is_refused_in_every_id_and_name() {
     check_texts::<ServiceUsers>(&world, nul, SERVICE_USER_TEXTS).await;
     check_texts::<Groups>(&world, nul, GROUP_TEXTS).await;
     check_texts::<Policies>(&world, nul, POLICY_TEXTS).await;
+    check_texts::<Boundaries>(&world, nul, BOUNDARY_TEXTS).await;
     check_texts::<Bindings>(&world, nul, BINDING_TEXTS).await;
 }
 
@@ -117,6 +123,7 @@ async fn a_nul_byte_is_refused_in_every_field_of_a_request() {
     check_request::<ServiceUsers>(&world, nul, ["account", "id"]).await;
     check_request::<Groups>(&world, nul, ["account", "id"]).await;
     check_request::<Policies>(&world, nul, ["account", "id"]).await;
+    check_request::<Boundaries>(&world, nul, ["account", "id"]).await;
     check_request::<Bindings>(&world, nul, ["account", "key"]).await;
 }
 
@@ -145,6 +152,7 @@ async fn texts_at_their_limit_are_kept_and_one_past_it_refused() {
     check_limit::<Groups>(&world, "group.description", 1_024, |it, text| it.description = text).await;
     check_limit::<Policies>(&world, "policy.name", 255, |it, text| it.name = text).await;
     check_limit::<Policies>(&world, "policy.description", 1_024, |it, text| it.description = text).await;
+    check_limit::<Boundaries>(&world, "boundary.name", 255, |it, text| it.name = text).await;
     // A parameter's value counts bytes.
     let set = |it: &mut pb::Binding, text| it.parameters = [("team".to_owned(), text)].into();
     check_limit::<Bindings>(&world, "binding.parameters.team", 512, set).await;
@@ -292,7 +300,7 @@ async fn a_binding_that_does_not_fit_its_policy_is_refused_by_its_fields() {
 }
 
 #[tokio::test]
-async fn the_parameters_of_a_bound_policy_stay() {
+async fn trap_13_the_parameters_of_a_bound_policy_stay() {
     let world = World::new().await;
     world.make::<Bindings>(Bindings::sample(&world, 1)).await;
     let template = Policies::get(world.caller(), &world.account, &world.policy).await.unwrap().form;

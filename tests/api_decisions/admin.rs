@@ -6,6 +6,7 @@ use doorward::model::mutation::Edit;
 use doorward::model::object::Object;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::decision_admin_service_client::DecisionAdminServiceClient;
+use doorward::proto::doorward::effective_permissions_request::Entity;
 use doorward::proto::doorward::user_service_client::UserServiceClient;
 use tonic::{Code, Response, Status};
 
@@ -54,7 +55,7 @@ fn asking(permission: &str) -> pb::WhoCanRequest {
     }
 }
 
-fn listing(entity: pb::effective_permissions_request::Entity) -> pb::EffectivePermissionsRequest {
+fn listing(entity: Entity) -> pb::EffectivePermissionsRequest {
     pb::EffectivePermissionsRequest {
         account: ACCOUNT.to_owned(),
         entity: Some(entity),
@@ -63,8 +64,8 @@ fn listing(entity: pb::effective_permissions_request::Entity) -> pb::EffectivePe
     }
 }
 
-fn ada() -> pb::effective_permissions_request::Entity {
-    pb::effective_permissions_request::Entity::User(ADA.to_owned())
+fn ada() -> Entity {
+    Entity::User(ADA.to_owned())
 }
 
 #[tokio::test]
@@ -239,12 +240,12 @@ async fn a_listing_of_effects_says_where_they_come_from() {
     let logs = &find("storage:logs:read").effects[0].conditions[0];
     assert_eq!((logs.operator.as_str(), logs.values.as_slice()), ("MATCH", &["a${literal:*}-*".to_owned()][..]));
 
-    let group = pb::effective_permissions_request::Entity::GroupId(CREW.to_owned());
+    let group = Entity::GroupId(CREW.to_owned());
     assert_eq!(effective(server.caller(), listing(group)).await.unwrap().permissions, answer.permissions);
-    let dan = pb::effective_permissions_request::Entity::User("dan@example.com".to_owned());
+    let dan = Entity::User("dan@example.com".to_owned());
     assert!(effective(server.caller(), listing(dan)).await.unwrap().permissions.is_empty());
     // A listing is no decision: the state of a user plays no part.
-    let ben = pb::effective_permissions_request::Entity::User("ben@example.com".to_owned());
+    let ben = Entity::User("ben@example.com".to_owned());
     assert_eq!(effective(server.caller(), listing(ben)).await.unwrap().permissions, answer.permissions);
     let test = pb::EffectivePermissionsRequest { environment: "test".to_owned(), ..listing(ada()) };
     let test = pb::EffectivePermissionsRequest { services: vec!["automation".to_owned()], ..test };
@@ -300,7 +301,6 @@ async fn a_question_that_cannot_be_used_names_its_field() {
         let status = who_can(server.caller(), request).await.unwrap_err();
         assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec![field.to_owned()]));
     }
-    use pb::effective_permissions_request::Entity;
     let base = || listing(ada());
     let rows = [
         (pb::EffectivePermissionsRequest { account: other(), ..base() }, "account"),
@@ -331,12 +331,13 @@ async fn an_unknown_user_is_a_denial_that_tells_nothing_else() {
 #[tokio::test]
 async fn a_write_is_visible_to_the_next_question() {
     let server = plane();
-    let users = async || who_can(server.caller(), asking("settings:schemas:read")).await.unwrap();
+    let caller = server.caller();
+    let users = async || who_can(caller.clone(), asking("settings:schemas:read")).await.unwrap();
     let before = users().await;
     let user =
         pb::User { email: "eve@example.com".to_owned(), group_ids: vec![CREW.to_owned()], ..pb::User::default() };
     let request = pb::CreateUserRequest { account: ACCOUNT.to_owned(), user: Some(user), request_id: String::new() };
-    UserServiceClient::new(server.caller()).create_user(request).await.unwrap();
+    UserServiceClient::new(caller.clone()).create_user(request).await.unwrap();
     let after = users().await;
     assert_eq!((after.users.len(), after.revision), (before.users.len() + 1, before.revision + 1));
 }

@@ -27,7 +27,7 @@ fn resolved<'w>(world: &'w World, ask: &Ask) -> Resolution<'w> {
 /// No constant inside, no list of one, none in a list of its kind, nothing twice.
 fn is_simple(node: &Residual) -> bool {
     let list = |nodes: &[Residual], same: fn(&Residual) -> bool| {
-        let sorted = nodes.windows(2).all(|pair| pair[0] < pair[1]);
+        let sorted = nodes.is_sorted_by(|a, b| a < b);
         nodes.len() > 1 && sorted && nodes.iter().all(|node| !same(node) && is_inner(node))
     };
     match node {
@@ -55,7 +55,7 @@ fn tested<'n>(node: &'n Residual, names: &mut Vec<&'n str>) {
 fn rest(object: &BTreeMap<String, Vec<String>>, ask: &Ask, hidden: u8) -> BTreeMap<String, Vec<String>> {
     let told = |(place, name): (usize, &&str)| hidden & (1 << place) == 0 && !ask.attributes.contains_key(*name);
     let names = ATTRIBUTES.iter().enumerate().filter(|(place, name)| told((*place, name)));
-    names.map(|(_, name)| ((*name).to_owned(), object[*name].clone())).collect()
+    names.map(|(_, name)| ((*name).to_owned(), object.get(*name).cloned().unwrap_or_default())).collect()
 }
 
 proptest! {

@@ -1,1 +1,132 @@
+//! What single states come to: limits, choices of boundaries, roles.
 
+use std::collections::BTreeMap;
+
+use doorward::eval::effective::{EffectivePermission, Entity};
+use doorward::eval::explain::Standing;
+use doorward::eval::list::Selection;
+use doorward::eval::{effective, explain, resolve};
+use doorward::model::decision::Target;
+
+use crate::world::{Ask, Bound, MANAGER, READ, USERS, VIEWER, World, build};
+
+fn bound(statements: &[String], boundaries: &[&str]) -> Bound {
+    let boundaries = boundaries.iter().map(ToString::to_string).collect();
+    Bound { statements: statements.to_vec(), group: 0, environment: "", boundaries }
+}
+
+fn one(statement: &str, boundaries: &[&str]) -> World {
+    build(&[bound(&[statement.to_owned()], boundaries)], false, false)
+}
+
+fn ask(permission: &str, attributes: &[(&str, &str)]) -> Ask {
+    let attribute = |(name, value): &(&str, &str)| ((*name).to_owned(), vec![(*value).to_owned()]);
+    Ask {
+        user: USERS[0].to_owned(),
+        environment: "prod".to_owned(),
+        permission: permission.to_owned(),
+        attributes: attributes.iter().map(attribute).collect::<BTreeMap<_, _>>(),
+        time: "2026-03-02T12:00:00Z".to_owned(),
+    }
+}
+
+fn effects(world: &World) -> EffectivePermission<'_> {
+    let selection = Selection { size: 1, ..Selection::default() };
+    let target = Target::Environment("prod");
+    effective(world.program(), Entity::User(USERS[0]), target, &selection).unwrap().permissions.remove(0)
+}
+
+fn conditions(permission: &EffectivePermission<'_>) -> Vec<String> {
+    let words = |it: &doorward::compile::describe::Description| it.to_string();
+    permission.effects.iter().map(|it| it.conditions.iter().map(words).collect::<Vec<_>>().join(" AND ")).collect()
+}
+
+/// Reference ch. 4.3: AND between names, OR between repeats and between boundaries; equal sets are one.
+#[test]
+fn a_listing_has_an_effect_for_each_choice_of_a_boundary() {
+    let statement = format!("ALLOW {READ} WHERE shop:tags = \"a\";");
+    let first = "shop:region = \"b\";\nshop:region = \"c\";\nshop:region = \"b\";\nglobal:environmentId = \"prod\"";
+    let second = "shop:region = \"b\"; global:environmentId = \"prod\"; shop:tags = \"a\"";
+    let world = one(&statement, &[first, second]);
+    let listed = effects(&world);
+    let common = "global:environmentId = \"prod\" AND shop:region = ";
+    assert_eq!(
+        conditions(&listed),
+        [format!("{common}\"b\" AND shop:tags = \"a\""), format!("{common}\"c\" AND shop:tags = \"a\""),]
+    );
+    let of_boundary = |it: &doorward::eval::outcome::StatementReason<'_>| it.boundary().unwrap().name.to_string();
+    let sources: Vec<Vec<_>> = listed.effects.iter().map(|it| it.sources.iter().map(of_boundary).collect()).collect();
+    assert_eq!(sources, [vec!["B0-0", "B0-1"], vec!["B0-0"]]);
+}
+
+#[test]
+fn an_explanation_tells_the_alternatives_of_a_boundary() {
+    let world = one(&format!("ALLOW {READ};"), &["shop:region = \"b\";\nshop:region = \"c\""]);
+    let ask = ask(READ, &[("shop:region", "c")]);
+    let explained = explain(world.program(), &ask.request()).unwrap();
+    let statement = &explained.statements[0];
+    assert_eq!((statement.standing, statement.conditions.len()), (Standing::Decided, 1));
+    assert_eq!(statement.conditions[0].alternatives.len(), 2);
+    assert_eq!(statement.source.boundary().unwrap().name.as_str(), "B0-0");
+}
+
+/// Statements, what is told, what viewer comes to.
+type Row<'a> = (&'a [String], &'a [(&'a str, &'a str)], &'a str);
+
+/// Rules R14.
+#[test]
+fn an_open_deny_of_viewer_leaves_nothing_above_conditional() {
+    let zone = "environment:management-zone";
+    let rows: [Row<'_>; 6] = [
+        (&[format!("ALLOW {MANAGER};")], &[], "true"),
+        (&[format!("ALLOW {MANAGER};"), format!("DENY {VIEWER} WHERE {zone} = \"a\";")], &[], "condition"),
+        (&[format!("ALLOW {MANAGER};"), format!("DENY {VIEWER} WHERE {zone} = \"a\";")], &[(zone, "a")], "false"),
+        (&[format!("ALLOW {MANAGER};"), format!("DENY {VIEWER} WHERE {zone} = \"a\";")], &[(zone, "b")], "true"),
+        (&[format!("DENY {VIEWER} WHERE {zone} = \"a\";")], &[], "false"),
+        (&[format!("ALLOW {MANAGER};"), format!("DENY {MANAGER};")], &[], "false"),
+    ];
+    for (statements, attributes, granted) in rows {
+        let world = build(&[bound(statements, &[])], false, false);
+        let ask = ask(VIEWER, attributes);
+        let resolved = resolve(world.program(), &ask.request()).unwrap();
+        assert_eq!(resolved.resolution.name(), granted, "{statements:?} {attributes:?}");
+    }
+}
+
+#[test]
+fn what_is_told_of_many_statements_has_a_limit() {
+    let policy = |number: usize| {
+        let statement = |it: usize| format!("ALLOW {READ} WHERE shop:region = \"{number}-{it}\";");
+        bound(&(0..100).map(statement).collect::<Vec<_>>(), &[])
+    };
+    for (policies, truncated) in [(10, false), (11, true)] {
+        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, false);
+        // The last statement in the order of reasons decides.
+        let ask = ask(READ, &[("shop:region", &format!("{}-99", if truncated { 9 } else { policies - 1 }))]);
+        let explained = explain(world.program(), &ask.request()).unwrap();
+        assert_eq!((explained.statements.len(), explained.truncated), (1_000, truncated));
+        assert_eq!(explained.statements[0].standing, Standing::Decided);
+        let listed = effects(&world);
+        assert_eq!((listed.effects.len(), listed.truncated), (1_000, truncated));
+    }
+}
+
+#[test]
+fn what_is_told_of_long_conditions_has_a_limit() {
+    let policy = |number: usize| {
+        let filler = "x".repeat(1_000);
+        let value = |it: usize| format!("\"{number}-{it}-{filler}\"");
+        let statement = |it: usize| format!("ALLOW {READ} WHERE shop:region IN ({}, {});", value(it), value(it + 30));
+        bound(&(0..30).map(statement).collect::<Vec<_>>(), &[])
+    };
+    for (policies, truncated) in [(17, false), (18, true)] {
+        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, false);
+        let ask = ask(READ, &[]);
+        let explained = explain(world.program(), &ask.request()).unwrap();
+        // Every statement is told, the last ones without their conditions.
+        assert_eq!((explained.statements.len(), explained.truncated), (policies * 30, truncated));
+        assert_eq!(explained.statements.last().unwrap().conditions.is_empty(), truncated);
+        let listed = effects(&world);
+        assert_eq!((listed.effects.len() == policies * 30, listed.truncated), (!truncated, truncated));
+    }
+}

@@ -1,6 +1,7 @@
 //! Random states and requests: a small account in which everything meets.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use doorward::lang::literal::request_time;
 use doorward::model::attribute::{Attributes, Values};
@@ -50,11 +51,11 @@ pub struct Ask {
 
 /// A binding of the policy of its place.
 #[derive(Debug, Clone)]
-struct Bound {
-    statements: Vec<String>,
-    group: usize,
-    environment: &'static str,
-    boundaries: Vec<String>,
+pub struct Bound {
+    pub statements: Vec<String>,
+    pub group: usize,
+    pub environment: &'static str,
+    pub boundaries: Vec<String>,
 }
 
 // === impl World ===
@@ -205,12 +206,13 @@ fn state_text(bound: &[Bound], strict: bool) -> String {
     text.push_str("policies:\n");
     for (place, bound) in bound.iter().enumerate() {
         let statements = bound.statements.join(" ").replace('\'', "''");
-        text.push_str(&format!("  - {{name: P{place}, level: account, statements: '{statements}'}}\n"));
+        let _ = writeln!(text, "  - {{name: P{place}, level: account, statements: '{statements}'}}");
     }
     text
 }
 
-fn build(bound: &[Bound], strict: bool, forget: bool) -> World {
+/// The account with these bindings; `forget` takes `shop:old` out of the catalogue after it was used.
+pub fn build(bound: &[Bound], strict: bool, forget: bool) -> World {
     let text = state_text(bound, strict);
     let loaded = statefile::load(&text, Format::Yaml, jiff::Timestamp::UNIX_EPOCH);
     let loaded = loaded.unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));

@@ -1,4 +1,4 @@
-//! The seven nouns behind one interface, so that a sentence about all of them is written once.
+//! The eight nouns behind one interface, so that a sentence about all of them is written once.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 #![expect(clippy::expect_used, reason = "test code: what goes wrong here fails the test, with its reason")]
@@ -72,6 +72,7 @@ pub struct Users;
 pub struct ServiceUsers;
 pub struct Groups;
 pub struct Policies;
+pub struct Boundaries;
 pub struct Bindings;
 
 // === impl World ===
@@ -402,6 +403,38 @@ impl Noun for Policies {
     }
 
     fn set_id(form: &mut pb::Policy, id: &str) {
+        id.clone_into(&mut form.id);
+    }
+}
+
+impl Noun for Boundaries {
+    type Form = pb::Boundary;
+    const UNIQUE: bool = true;
+    calls!(
+        boundary, boundaries, pb::boundary_service_client::BoundaryServiceClient, [account], id, [], [], [warnings],
+        create_boundary CreateBoundaryRequest, get_boundary GetBoundaryRequest, list_boundaries ListBoundariesRequest,
+        update_boundary UpdateBoundaryRequest, delete_boundary DeleteBoundaryRequest
+    );
+
+    fn sample(_: &World, number: u8) -> pb::Boundary {
+        pb::Boundary {
+            id: String::new(),
+            name: format!("Boundary {number}"),
+            query: "  global:week-day = 'Monday' ;\r\n\t// kept ü\n".replace('\'', "\""),
+            metadata: None,
+        }
+    }
+
+    fn changed(_: &World, form: pb::Boundary) -> pb::Boundary {
+        let query = r#"storage:host.name = "h""#.to_owned();
+        pb::Boundary { name: format!("{} anew", form.name), query, ..form }
+    }
+
+    fn id(form: &pb::Boundary) -> String {
+        form.id.clone()
+    }
+
+    fn set_id(form: &mut pb::Boundary, id: &str) {
         id.clone_into(&mut form.id);
     }
 }

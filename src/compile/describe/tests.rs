@@ -87,7 +87,7 @@ fn alternatives_become_one_set_for_each_choice() {
     let conditions = [a, either(r#"storage:bucket-name = "?""#), either(r#"global:environmentId = "?""#)];
     let sets: Vec<String> = picks(&conditions)
         .iter()
-        .map(|set| set.iter().map(|it| it.to_string()).collect::<Vec<_>>().join(" "))
+        .map(|set| set.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
         .collect();
     let set = |bucket, environment| {
         let (bucket, environment) = (format!("= \"{bucket}\""), format!("= \"{environment}\""));

@@ -65,6 +65,33 @@ fn without_boundaries_each_permission_stands_by_itself() {
     );
 }
 
+/// Rules R30: left out, a condition that was lost would no longer narrow what it narrowed.
+#[test]
+fn r30_a_boundary_with_a_name_that_no_permission_takes_any_more_grants_nothing() {
+    let mut entries = Catalogue::default_entries().to_vec();
+    for entry in &mut entries {
+        entry.conditions.retain(|spec| spec.name.as_str() != "storage:host.name");
+    }
+    let catalogue = Catalogue::from_entries(&entries);
+    let both = format!("{CONTEXT}{HOST}");
+    let texts = Texts::new("ALLOW storage:logs:read, settings:objects:read;", &[HOST, CONTEXT, &both]);
+    for (strict, expected) in [
+        (
+            false,
+            &[r#"ALLOW storage:logs:read WHERE storage:dt.security_context = "mySC";"#, "ALLOW settings:objects:read;"]
+                [..],
+        ),
+        (true, &[r#"ALLOW storage:logs:read WHERE storage:dt.security_context = "mySC";"#][..]),
+    ] {
+        let told = texts.with(strict, |bound| {
+            let expanded = expand(bound, &catalogue).unwrap();
+            assert_eq!(count(bound, &catalogue), Ok(expanded.len()));
+            expanded.iter().map(|one| one.to_statement().to_string()).collect::<Vec<_>>()
+        });
+        assert_eq!(told, expected, "strict: {strict}");
+    }
+}
+
 /// Reference ch. 4.2.9, trap 1.
 #[test]
 fn boundaries_are_joined_by_or_and_one_that_does_not_fit_leaves_a_permission_open() {

@@ -118,7 +118,7 @@ fn an_exact_duplicate_is_refused_and_any_difference_is_another_binding() {
 }
 
 #[test]
-fn updating_a_binding_replaces_it_in_one_plan() {
+fn trap_12_updating_a_binding_replaces_it_in_one_plan() {
     let mut world = world();
     let key = world.bind_template("x");
     world.bind_template("z");

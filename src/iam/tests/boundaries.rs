@@ -118,7 +118,7 @@ fn a_binding_that_expands_to_too_much_is_refused_at_each_way_to_make_it() {
 }
 
 #[test]
-fn a_bound_boundary_keeps_its_parameters_and_suits_its_bindings() {
+fn trap_13_a_bound_boundary_keeps_its_parameters_and_suits_its_bindings() {
     let mut world = world();
     let dated = world.boundary("dated", DATED);
     check(world.change(dated, HOST), "put boundary");

@@ -206,7 +206,8 @@ fn parameter(inside: &str) -> Option<Result<ParameterName, (&'static str, String
     Some(name.parse().map_err(|_| {
         let bytes = name.len();
         if bytes > limits::PARAMETER_NAME_BYTES {
-            ("placeholder_name_too_long", format!("{} has {bytes} bytes", excerpt(name)))
+            let limit = limits::PARAMETER_NAME_BYTES;
+            ("placeholder_name_too_long", format!("{} has {bytes} bytes, more than {limit}", excerpt(name)))
         } else {
             ("bad_placeholder_name", format!("{} is no parameter name", excerpt(name)))
         }

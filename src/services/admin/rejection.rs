@@ -96,6 +96,7 @@ mod tests {
             ("binding", "metadata.x", "binding.labels.x"),
             ("group", "federatedAttributeValues[0]", "group.federated_attribute_values[0]"),
             ("policy", "statements", "policy.statements"),
+            ("boundary", "query", "boundary.query"),
         ] {
             assert_eq!(message_field(noun, field), expected);
         }

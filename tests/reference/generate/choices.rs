@@ -14,6 +14,11 @@ impl<'b> Choices<'b> {
         Self { bytes: bytes.iter() }
     }
 
+    /// Whether no byte is left: from here on every choice is the simplest.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.len() == 0
+    }
+
     fn byte(&mut self) -> u8 {
         self.bytes.next().copied().unwrap_or_default()
     }
