@@ -13,7 +13,7 @@ use doorward::compile::bind::{Requirements, boundary_warnings};
 use doorward::compile::check::{self, Checked};
 use doorward::compile::expand::{Bound, BoundBoundary, count, expand};
 use doorward::compile::fill;
-use doorward::compile::lower::{BindRejected, Bounds, Parameters, bind_warnings, lower_bound};
+use doorward::compile::lower::{BindRejected, Bounds, Parameters, lower_bound};
 use doorward::compile::program::{Clause, Condition, PolicyProgram};
 use doorward::lang::ast::{BoundaryAst, PolicyAst};
 use doorward::lang::diag::{Diagnostic, render};
@@ -63,7 +63,6 @@ fuzz_target!(|input: &str| {
             trees.answered(strict, &texts.parameters, &program);
         }
     }
-    let _ = bind_warnings(&trees.policy, &texts.parameters);
 });
 
 // === impl Texts ===
