@@ -85,6 +85,7 @@ fn told(reply: &wire::CheckResponse) -> Told {
         group: field("group_name"),
         level: field("binding_environment").or_else(|| field("binding_level")),
         boundary: field("boundary_name"),
+        valid_until: field("valid_until"),
         ..Told::default()
     }
 }

@@ -4,12 +4,13 @@ use doorward::model::id::AccountId;
 use doorward::model::state::State;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::authorization_service_client::AuthorizationServiceClient;
+use jiff::Timestamp;
 use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::server::Listening;
 use super::{Driver, Told};
-use crate::reference::Question;
+use crate::reference::{Question, Resolved};
 
 struct Grpc {
     account: AccountId,
@@ -31,6 +32,25 @@ impl Driver for Grpc {
             Ok(reply) => told(&reply),
             Err(status) => refused(&status),
         }
+    }
+
+    fn resolve(&self, question: &Question) -> Option<&'static str> {
+        let pb::CheckRequest { account, user, environment, level, permission, attributes, absent } =
+            self.message(question);
+        let permissions = vec![pb::PermissionQuery { permission, attributes, absent }];
+        let request = pb::ResolveRequest { account, user, environment, level, permissions };
+        let reply = self.server.at(&question.time, async |channel| {
+            AuthorizationServiceClient::new(channel).resolve(request).await.map(tonic::Response::into_inner)
+        });
+        let resolved = reply.ok()?.permissions.into_iter().next()?;
+        let answered = resolved.error.is_none();
+        let resolved = match resolved.granted.as_str() {
+            "true" => Resolved::Allow,
+            "condition" => Resolved::Conditional,
+            "false" => Resolved::Deny,
+            _ => return None,
+        };
+        answered.then(|| resolved.name())
     }
 }
 
@@ -62,8 +82,13 @@ fn told(reply: &pb::CheckResponse) -> Told {
         group: binding.map(|binding| binding.group_name.clone()),
         level: binding.map(level),
         boundary: reason.boundary.as_ref().map(|boundary| boundary.name.clone()),
+        valid_until: reply.valid_until.as_ref().map(spelled),
         ..Told::default()
     }
+}
+
+fn spelled(at: &prost_types::Timestamp) -> String {
+    Timestamp::new(at.seconds, at.nanos).map_or_else(|_| format!("no timestamp: {at:?}"), |at| at.to_string())
 }
 
 /// The code begins the message, the field is in the details.

@@ -21,7 +21,8 @@ pub(super) fn start(account: AccountId, state: &State) -> Result<Box<dyn Driver>
 
 impl Driver for Library {
     fn answer(&self, question: &Question) -> Told {
-        engine::ask(&self.snapshot, self.account, question).into()
+        let (answer, valid_until) = engine::ask_until(&self.snapshot, self.account, question);
+        Told { valid_until: valid_until.map(|at| at.to_string()), ..answer.into() }
     }
 
     fn resolve(&self, question: &Question) -> Option<&'static str> {

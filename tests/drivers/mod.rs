@@ -25,6 +25,8 @@ pub struct Told {
     pub level: Option<String>,
     /// The name of the boundary whose copy of the statement decided.
     pub boundary: Option<String>,
+    /// Until when a decision may be kept (D12): RFC 3339; `None` where time plays no part, too.
+    pub valid_until: Option<String>,
     pub error: Option<String>,
     pub field: Option<String>,
 }
@@ -49,16 +51,26 @@ pub struct Way {
     pub name: &'static str,
     /// Makes it.
     pub start: Start,
+    /// Whether it gives three-valued answers.
+    pub resolves: bool,
+    /// Whether it tells until when a decision may be kept.
+    pub tells_edges: bool,
     /// Why a question cannot be asked this way; `None` where it can.
     pub cannot_ask: fn(&Question) -> Option<&'static str>,
 }
 
 /// Every driver. A new wire is a new line.
 pub const WAYS: [Way; 4] = [
-    Way { name: "reference", start: reference::start, cannot_ask: |_| None },
-    Way { name: "library", start: library::start, cannot_ask: |_| None },
-    Way { name: "gRPC", start: grpc::start, cannot_ask: |_| None },
-    Way { name: "ext_authz", start: ext_authz::start, cannot_ask: ext_authz::cannot_ask },
+    Way { name: "reference", start: reference::start, resolves: true, tells_edges: false, cannot_ask: |_| None },
+    Way { name: "library", start: library::start, resolves: true, tells_edges: true, cannot_ask: |_| None },
+    Way { name: "gRPC", start: grpc::start, resolves: true, tells_edges: true, cannot_ask: |_| None },
+    Way {
+        name: "ext_authz",
+        start: ext_authz::start,
+        resolves: false,
+        tells_edges: true,
+        cannot_ask: ext_authz::cannot_ask,
+    },
 ];
 
 impl From<Answer> for Told {

@@ -101,17 +101,26 @@ proptest! {
 
     /// Until `valid_until` a reading says the same (D12).
     #[test]
-    fn a_reading_holds_until_it_says(world in world(), ask in ask(), hours in 0..200_i128, last: bool) {
+    fn a_reading_holds_until_it_says(
+        world in world(), ask in ask(), hours in 0..200_i128, last: bool, size in 1..6_usize,
+    ) {
         let now = ask.request();
         let resolution = resolve(world.program(), &now).unwrap();
         let filtered = filter(world.program(), &now).unwrap();
         let wanted = Wanted { conditional: true, size: 9 };
+        let selection = Selection { size, ..Selection::default() };
         let users = |request: &CheckRequest<'_>| {
             let all = world.snapshot.users_after(world.account, None);
             let able = who_can(world.program(), request, all, wanted).unwrap();
             (able.users.iter().map(|it| (it.subject.id, it.resolution.name())).collect::<Vec<_>>(), able.valid_until)
         };
         let able = users(&now);
+        let listed = |request: &CheckRequest<'_>| {
+            let listing = list_permissions(world.program(), request, &selection).unwrap();
+            let names = listing.permissions.iter().map(|it| (it.permission.to_string(), it.resolution.name()));
+            ((names.collect::<Vec<_>>(), listing.more), listing.valid_until)
+        };
+        let listing = listed(&now);
         let later = |until: Option<Moment>| {
             let wished = now.at.nanoseconds() + hours * 3_600 * SECOND;
             let most = until.map_or(wished, |until| until.nanoseconds() - 1);
@@ -122,6 +131,7 @@ proptest! {
         prop_assert_eq!(again.resolution.name(), resolution.resolution.name());
         prop_assert_eq!(filter(world.program(), &later(filtered.valid_until)).unwrap().residual, filtered.residual);
         prop_assert_eq!(users(&later(able.1)).0, able.0);
+        prop_assert_eq!(listed(&later(listing.1)).0, listing.0);
     }
 
     #[test]
