@@ -3,9 +3,14 @@
 use crate::compile::program::{Condition, Ordering};
 use crate::model::moment::{Moment, Offset};
 
-/// The first instant after `at` at which the condition is not what it is at `at`; `None` where there is none, and for
-/// conditions that are not about time.
+/// The first instant after `at` at which the condition is not what it is at `at`, and [`Moment::LATEST_TOLD`] where that is
+/// later: an answer that has to be asked for again too early is right, and one that nobody can read is not. `None` where
+/// there is no such instant, and for conditions that are not about time.
 pub(super) fn next_edge(condition: &Condition, at: Moment) -> Option<Moment> {
+    next_change(condition, at).map(|edge| edge.min(Moment::LATEST_TOLD))
+}
+
+fn next_change(condition: &Condition, at: Moment) -> Option<Moment> {
     match condition {
         Condition::Date(order, day, offset) => {
             let start = Moment::start_of_day(*day, *offset);

@@ -18,6 +18,10 @@ pub struct Offset(i32);
 // === impl Moment ===
 
 impl Moment {
+    /// The latest instant that every spelling of an answer can tell, 9999-12-30T22:00:00.999999999Z: the calendar that writes
+    /// RFC 3339 here ends a little before the format and the timestamps of the wire do.
+    pub const LATEST_TOLD: Self = Self(253_402_207_200 * SECOND + 999_999_999);
+
     /// The instant this many nanoseconds after the epoch.
     #[must_use]
     pub const fn from_nanoseconds(nanoseconds: i128) -> Self {

@@ -30,6 +30,18 @@ bindings:
 
 const WRITE: &[&str] = &["--user", "ada", "--permission", "settings:objects:write"];
 
+const LAST_DAYS: &str = r#"
+account: {id: 1c0e1d0a-5d0f-4a57-9d5c-0d5f1f6f3a11, name: Example}
+environments: [{id: prod}]
+groups: [{name: G}]
+users: [{email: ada, groups: [G]}]
+policies:
+  - name: P
+    level: account
+    statements: 'ALLOW settings:objects:write WHERE global:date-time < "9999-12-31T23:59:59-01:00";'
+bindings: [{policy: P, group: G, level: account}]
+"#;
+
 struct Ran {
     code: u8,
     out: String,
@@ -91,6 +103,15 @@ fn programs_read_json() {
     assert_eq!(answer["decision"], "DECISION_DENY");
     assert_eq!(answer["statements"][0]["standing"], "STANDING_DECIDED");
     assert_eq!(answer["statements"][0]["conditions"][0]["said"], "SAID_NOTHING");
+}
+
+/// A condition may name an instant that no timestamp of the wire can.
+#[test]
+fn an_answer_of_the_last_days_can_be_read() {
+    let ran = explain(LAST_DAYS, &["--environment", "prod", "--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(answer["validUntil"], "9999-12-30T22:00:00.999999999Z");
 }
 
 #[test]
