@@ -82,50 +82,81 @@ type Rejectable<T> = Result<T, FilterRejected>;
 
 impl<'p> Filtering<'_, 'p, '_> {
     fn permission(&mut self, permission: PermissionNumber) -> Rejectable<Residual> {
-        let denied = self.any(permission, Effect::Deny)?;
-        if denied == Residual::Always {
+        let before = self.bytes;
+        let denied = self.any(permission, Effect::Deny);
+        if denied == Ok(Residual::Always) {
             return Ok(Residual::Never);
         }
-        let allowed = self.any(permission, Effect::Allow)?;
-        Ok(Residual::all([allowed, Residual::not(denied)]))
+        let allowed = self.any(permission, Effect::Allow);
+        if allowed == Ok(Residual::Never) {
+            // The DENYs are not in the tree.
+            self.bytes = before;
+            return Ok(Residual::Never);
+        }
+        Ok(Residual::all([allowed?, Residual::not(denied?)]))
     }
 
     /// Rules R14: what viewer itself is allowed, or what any other role comes to, but for what viewer is denied.
     fn viewer(&mut self, viewer: PermissionNumber) -> Rejectable<Residual> {
-        let denied = self.any(viewer, Effect::Deny)?;
-        let mut allowed = vec![self.any(viewer, Effect::Allow)?];
-        let program = self.facts.program;
-        for role in &program.roles.others {
-            allowed.push(self.permission(*role)?);
+        let denied = self.any(viewer, Effect::Deny);
+        if denied == Ok(Residual::Always) {
+            return Ok(Residual::Never);
         }
-        Ok(Residual::all([Residual::any(allowed), Residual::not(denied)]))
+        match self.viewer_allowed(viewer) {
+            Ok(Residual::Never) => Ok(Residual::Never),
+            allowed => Ok(Residual::all([allowed?, Residual::not(denied?)])),
+        }
     }
 
-    /// The objects on which some statement of this effect holds.
-    fn any(&mut self, permission: PermissionNumber, effect: Effect) -> Rejectable<Residual> {
-        let mut parts = BTreeSet::new();
-        for origin in self.origins(permission).filter(|origin| origin.clause.effect == effect) {
-            let part = conjunction(&origin.clause.conditions, effect, self.facts);
-            if part == Residual::Always {
-                return Ok(part);
+    fn viewer_allowed(&mut self, viewer: PermissionNumber) -> Rejectable<Residual> {
+        let mut parts = vec![self.any(viewer, Effect::Allow)];
+        let program = self.facts.program;
+        for role in &program.roles.others {
+            // What allows every object leaves nothing to ask of the roles behind it.
+            if parts.contains(&Ok(Residual::Always)) {
+                break;
             }
-            let bytes = part.bytes();
-            if part != Residual::Never && parts.insert(part) {
-                self.spend(bytes)?;
+            parts.push(self.permission(*role));
+        }
+        if parts.contains(&Ok(Residual::Always)) {
+            return Ok(Residual::Always);
+        }
+        Ok(Residual::any(parts.into_iter().collect::<Rejectable<Vec<_>>>()?))
+    }
+
+    /// The objects on which some statement of this effect holds. It goes on where the parts have become too large: one that
+    /// always holds makes the size of the others nothing.
+    fn any(&mut self, permission: PermissionNumber, effect: Effect) -> Rejectable<Residual> {
+        let before = self.bytes;
+        let mut parts = BTreeSet::new();
+        let mut fits = true;
+        for origin in self.origins(permission).filter(|origin| origin.clause.effect == effect) {
+            match conjunction(&origin.clause.conditions, effect, self.facts) {
+                Residual::Always => {
+                    self.bytes = before;
+                    return Ok(Residual::Always);
+                }
+                Residual::Never => {}
+                part if fits => fits = self.keep(part, &mut parts),
+                _ => {}
             }
         }
-        Ok(Residual::any(parts))
+        if fits { Ok(Residual::any(parts)) } else { Err(FilterRejected::TooLarge) }
+    }
+
+    /// Whether the part still fits beside the others; one that is there already costs nothing.
+    fn keep(&mut self, part: Residual, parts: &mut BTreeSet<Residual>) -> bool {
+        let bytes = part.bytes();
+        if parts.insert(part) {
+            self.bytes += bytes;
+        }
+        self.bytes <= limits::RESIDUAL_BYTES
     }
 
     fn origins(&self, permission: PermissionNumber) -> impl Iterator<Item = Origin<'p>> + use<'p> {
         let (program, environment) = (self.facts.program, self.environment);
         let groups = program.groups_of(&self.facts.subject);
         groups.flat_map(move |group| group.candidates(permission, environment))
-    }
-
-    fn spend(&mut self, bytes: usize) -> Rejectable<()> {
-        self.bytes += bytes;
-        if self.bytes > limits::RESIDUAL_BYTES { Err(FilterRejected::TooLarge) } else { Ok(()) }
     }
 }
 

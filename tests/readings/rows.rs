@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use doorward::eval::effective::{EffectivePermission, Entity};
 use doorward::eval::explain::Standing;
 use doorward::eval::list::Selection;
-use doorward::eval::{effective, explain, resolve};
+use doorward::eval::residual::Residual;
+use doorward::eval::{effective, explain, filter, resolve};
 use doorward::model::decision::Target;
 
-use crate::world::{Ask, Bound, MANAGER, READ, USERS, VIEWER, World, build};
+use crate::world::{Ask, Bound, LOGVIEWER, MANAGER, READ, USERS, VIEWER, World, build};
 
 fn bound(statements: &[String], boundaries: &[&str]) -> Bound {
     let boundaries = boundaries.iter().map(ToString::to_string).collect();
@@ -129,4 +130,67 @@ fn what_is_told_of_long_conditions_has_a_limit() {
         let listed = effects(&world);
         assert_eq!((listed.effects.len() == policies * 30, listed.truncated), (!truncated, truncated));
     }
+}
+
+/// Policies whose statements are together more than a residual may be.
+fn long(statement: &str) -> Vec<Bound> {
+    let policy = |number: usize| {
+        let of = |it: usize| format!("{statement} \"{number}-{it}-{}\";", "x".repeat(1_000));
+        bound(&(0..50).map(of).collect::<Vec<_>>(), &[])
+    };
+    (0..25).map(policy).collect()
+}
+
+/// What is constant has no size, whatever was looked at before it was known.
+#[test]
+fn a_constant_filter_is_never_too_large() {
+    let zone = "environment:management-zone startsWith";
+    let with = |mut bounds: Vec<Bound>, statement: &str| {
+        // `P9` is the last policy by name.
+        bounds[9] = bound(&[statement.to_owned()], &[]);
+        bounds
+    };
+    let (allows, denies) = (format!("ALLOW {READ} WHERE shop:region ="), format!("DENY {READ} WHERE shop:region ="));
+    let roles = |effect: &str, of: &str| long(&format!("{effect} {of} WHERE {zone}"));
+    let both = [long(&allows), long(&denies)].concat();
+    let rows: [(&str, Vec<Bound>, &str, Option<Residual>); 10] = [
+        ("ALLOWs", long(&allows), READ, None),
+        ("an ALLOW last", with(long(&allows), &format!("ALLOW {READ};")), READ, Some(Residual::Always)),
+        ("DENYs alone", long(&denies), READ, Some(Residual::Never)),
+        ("a DENY last", with(long(&allows), &format!("DENY {READ};")), READ, Some(Residual::Never)),
+        ("a DENY among many", with(long(&denies), &format!("DENY {READ}; ALLOW {READ};")), READ, Some(Residual::Never)),
+        ("both", both, READ, None),
+        ("roles", roles("ALLOW", MANAGER), VIEWER, None),
+        (
+            "viewer beside roles",
+            with(roles("ALLOW", MANAGER), &format!("ALLOW {VIEWER};")),
+            VIEWER,
+            Some(Residual::Always),
+        ),
+        (
+            "a role beside roles",
+            with(roles("ALLOW", LOGVIEWER), &format!("ALLOW {MANAGER};")),
+            VIEWER,
+            Some(Residual::Always),
+        ),
+        ("denied viewer", with(roles("ALLOW", MANAGER), &format!("DENY {VIEWER};")), VIEWER, Some(Residual::Never)),
+    ];
+    for (name, bounds, permission, expected) in rows {
+        let world = build(&bounds, false, false);
+        let ask = ask(permission, &[]);
+        let found = filter(world.program(), &ask.request()).ok().map(|filtered| filtered.residual);
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// What is left out of the tree costs nothing: the DENYs of a role that nothing allows.
+#[test]
+fn a_filter_is_as_large_as_what_is_left() {
+    let zone = "environment:management-zone startsWith";
+    let mut bounds = long(&format!("DENY {MANAGER} WHERE {zone}"));
+    bounds.push(bound(&[format!("ALLOW {LOGVIEWER} WHERE {zone} \"a\";")], &[]));
+    let world = build(&bounds, false, false);
+    let ask = ask(VIEWER, &[]);
+    let filtered = filter(world.program(), &ask.request()).unwrap();
+    assert!(matches!(filtered.residual, Residual::Test(_)), "{:?}", filtered.residual);
 }

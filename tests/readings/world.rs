@@ -25,6 +25,7 @@ pub const READ: &str = "shop:orders:read";
 pub const WRITE: &str = "shop:orders:write";
 pub const VIEWER: &str = "environment:roles:viewer";
 pub const MANAGER: &str = "environment:roles:manage-settings";
+pub const LOGVIEWER: &str = "environment:roles:logviewer";
 pub const PERMISSIONS: [&str; 4] = [READ, WRITE, VIEWER, MANAGER];
 pub const ATTRIBUTES: [&str; 4] = ["shop:region", "shop:tags", "shop:old", "environment:management-zone"];
 pub const VALUES: [&str; 5] = ["a", "ab", "b", "prod-a", GROUPS[0].1];
