@@ -12,6 +12,7 @@ pub mod fit;
 pub mod group;
 pub mod lower;
 pub mod program;
+pub mod stretches;
 pub mod subjects;
 
 use crate::lang::LANGUAGE_VERSION;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::condition::Truth;
+use crate::compile::stretches::fits;
 use crate::model::attribute::{Attributes, Known, Values};
 use crate::model::catalogue::{ConditionName, Operator};
 use crate::model::policy::Effect;
@@ -188,7 +189,9 @@ impl Leaf {
     /// Whether a value fits the positive form of the operator.
     fn fits(&self, value: &str) -> bool {
         match &self.operand {
-            Operand::Patterns(patterns) => patterns.iter().any(|stretches| matches_stretches(stretches, value)),
+            Operand::Patterns(patterns) => {
+                patterns.iter().any(|stretches| fits(stretches.iter().map(String::as_str), value))
+            }
             Operand::Texts(texts) => match self.operator {
                 Operator::StartsWith | Operator::NotStartsWith => texts.iter().any(|text| value.starts_with(text)),
                 _ => texts.iter().any(|text| text == value),
@@ -203,22 +206,6 @@ impl Leaf {
             Operand::Patterns(patterns) => patterns.iter().flatten().map(counted).sum(),
         };
         self.name.as_str().len() + operand
-    }
-}
-
-fn matches_stretches(stretches: &[String], value: &str) -> bool {
-    match stretches {
-        [] => false,
-        [whole] => whole == value,
-        [first, between @ .., last] => {
-            let rest = value.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()));
-            let skip = |rest: &'_ str, stretch: &String| rest.find(stretch.as_str()).map(|at| at + stretch.len());
-            let mut rest = rest;
-            for stretch in between {
-                rest = rest.and_then(|rest| rest.get(skip(rest, stretch)?..));
-            }
-            rest.is_some()
-        }
     }
 }
 

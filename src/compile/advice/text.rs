@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::compile::stretches::fits;
 use crate::lang::ast::{Condition, Piece, Value};
 use crate::lang::span::Spanned;
 use crate::model::catalogue::Operator;
@@ -93,7 +94,7 @@ impl<'a> Asked<'a> {
         let literal = |list: &HashSet<&Value>| list.iter().all(|value| value.as_text().is_some());
         self.lists.iter().any(|list| !list.contains(value) && literal(list))
             || self.prefixes.iter().any(|prefix| !text.starts_with(prefix))
-            || self.patterns.iter().any(|patterns| !patterns.iter().any(|pattern| fits(pattern, text)))
+            || self.patterns.iter().any(|patterns| !patterns.iter().any(|pattern| fits(pattern.split('*'), text)))
     }
 }
 
@@ -112,14 +113,4 @@ fn may_start(pattern: &str, prefix: &str) -> bool {
     let head = head(pattern);
     let open = head.starts_with(prefix) || prefix.starts_with(head);
     if pattern.contains('*') { open } else { pattern.starts_with(prefix) }
-}
-
-/// Whether `text` fits `pattern`.
-fn fits(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let (between, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
-    let Some(left) = text.strip_prefix(head).and_then(|left| left.strip_suffix(tail)) else { return false };
-    // Taking each stretch where it first occurs leaves the most for those behind it.
-    let left = between.split('*').try_fold(left, |left, stretch| left.split_once(stretch).map(|(_, after)| after));
-    left.is_some()
 }
