@@ -99,7 +99,8 @@ pub fn explain<'p>(program: &'p AccountProgram, request: &CheckRequest<'_>) -> R
         return Ok(Explanation { outcome, subject: None, statements: Vec::new(), truncated: false });
     };
     let facts = Facts::new(request, subject, program);
-    let mut explaining = Explaining { facts: &facts, environment, outcome: &outcome, statements: Vec::new() };
+    let statements = Vec::new();
+    let mut explaining = Explaining { facts: &facts, environment, outcome: &outcome, statements, decided: false };
     explaining.permission(permission);
     if program.roles.viewer == Some(permission) {
         for role in &program.roles.others {
@@ -115,6 +116,8 @@ struct Explaining<'e, 'p, 'r> {
     environment: Option<u32>,
     outcome: &'e Outcome<'p>,
     statements: Vec<Looked<'p>>,
+    /// Whether the row that decided has been met.
+    decided: bool,
 }
 
 /// A statement before its conditions are told.
@@ -144,9 +147,14 @@ impl<'p> Explaining<'_, 'p, '_> {
         self.statements.extend(looked);
     }
 
-    fn look(&self, permission: &'p PermissionName, origin: Origin<'p>, denied: bool) -> Looked<'p> {
+    fn look(&mut self, permission: &'p PermissionName, origin: Origin<'p>, denied: bool) -> Looked<'p> {
         let truth = self.truth(&origin);
-        let standing = self.standing(&origin, truth, denied);
+        let standing = if self.decides(&origin, denied) {
+            self.decided = true;
+            Standing::Decided
+        } else {
+            self.standing(&origin, truth, denied)
+        };
         Looked { permission, origin, truth, standing }
     }
 
@@ -159,11 +167,18 @@ impl<'p> Explaining<'_, 'p, '_> {
         bound.is_none() || bound == self.environment
     }
 
-    fn standing(&self, origin: &Origin<'p>, truth: Truth, denied: bool) -> Standing {
-        let decided = self.outcome.reason().statement;
-        if decided.is_some_and(|decided| decided.is_same(&StatementReason::of(*origin))) {
-            return Standing::Decided;
+    /// Whether this is the row that the reason names. A statement about several roles is one clause with a row for each; the
+    /// permission asked for comes first, then the roles in the order in which they imply it, but for those that are denied.
+    fn decides(&self, origin: &Origin<'p>, denied: bool) -> bool {
+        let overruled = denied && origin.clause.effect == Effect::Allow;
+        if self.decided || overruled {
+            return false;
         }
+        let named = self.outcome.reason().statement;
+        named.is_some_and(|named| named.is_same(&StatementReason::of(*origin)))
+    }
+
+    fn standing(&self, origin: &Origin<'p>, truth: Truth, denied: bool) -> Standing {
         let allowed = self.outcome.decision() == Decision::Allow;
         match (self.counts_here(origin), truth, origin.clause.effect) {
             (false, _, _) => Standing::Elsewhere,

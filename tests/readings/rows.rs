@@ -9,7 +9,7 @@ use doorward::eval::residual::Residual;
 use doorward::eval::{effective, explain, filter, resolve};
 use doorward::model::decision::Target;
 
-use crate::world::{Ask, Bound, LOGVIEWER, MANAGER, READ, USERS, VIEWER, World, build};
+use crate::world::{Ask, Bound, LOGVIEWER, MANAGER, READ, ROLES, USERS, VIEWER, World, build};
 
 fn bound(statements: &[String], boundaries: &[&str]) -> Bound {
     let boundaries = boundaries.iter().map(ToString::to_string).collect();
@@ -129,6 +129,42 @@ fn what_is_told_of_long_conditions_has_a_limit() {
         assert_eq!(explained.statements.last().unwrap().conditions.is_empty(), truncated);
         let listed = effects(&world);
         assert_eq!((listed.effects.len() == policies * 30, listed.truncated), (!truncated, truncated));
+    }
+}
+
+/// Statements, and what viewer's explanation tells.
+type Roles<'a> = (&'a [&'a str], &'a [(&'a str, Standing)]);
+
+/// One clause holds every role of a statement, and only one row of it decided.
+#[test]
+fn an_explanation_names_one_row_of_a_statement_about_several_roles() {
+    let (decided, counted, overruled) = (Standing::Decided, Standing::Counted, Standing::Overruled);
+    let both = "ALLOW environment:roles:viewer, environment:roles:manage-settings;";
+    let rows: [Roles<'_>; 5] = [
+        (&[&format!("ALLOW {ROLES};")], &[(LOGVIEWER, decided), (MANAGER, counted)]),
+        (
+            &[&format!("ALLOW {ROLES};"), &format!("DENY {LOGVIEWER};")],
+            &[(LOGVIEWER, counted), (LOGVIEWER, overruled), (MANAGER, decided)],
+        ),
+        (
+            &[&format!("ALLOW {ROLES};"), &format!("DENY {MANAGER};")],
+            &[(LOGVIEWER, decided), (MANAGER, counted), (MANAGER, overruled)],
+        ),
+        (&[both], &[(MANAGER, counted), (VIEWER, decided)]),
+        (
+            &[both, "DENY environment:roles:viewer, environment:roles:manage-settings;"],
+            &[(MANAGER, counted), (MANAGER, overruled), (VIEWER, decided), (VIEWER, overruled)],
+        ),
+    ];
+    for (statements, expected) in rows {
+        let statements: Vec<_> = statements.iter().map(ToString::to_string).collect();
+        let world = build(&[bound(&statements, &[])], false, false);
+        let ask = ask(VIEWER, &[]);
+        let explained = explain(world.program(), &ask.request()).unwrap();
+        assert_eq!(explained.statements[0].standing, decided, "{statements:?}");
+        let mut told: Vec<_> = explained.statements.iter().map(|it| (it.permission.as_str(), it.standing)).collect();
+        told.sort_by_key(|(permission, standing)| (*permission, standing.name()));
+        assert_eq!(told, expected, "{statements:?}");
     }
 }
 

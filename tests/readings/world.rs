@@ -26,7 +26,9 @@ pub const WRITE: &str = "shop:orders:write";
 pub const VIEWER: &str = "environment:roles:viewer";
 pub const MANAGER: &str = "environment:roles:manage-settings";
 pub const LOGVIEWER: &str = "environment:roles:logviewer";
-pub const PERMISSIONS: [&str; 4] = [READ, WRITE, VIEWER, MANAGER];
+/// Two roles, neither of them viewer.
+pub const ROLES: &str = "environment:roles:manage-settings, environment:roles:logviewer";
+pub const PERMISSIONS: [&str; 5] = [READ, WRITE, VIEWER, MANAGER, LOGVIEWER];
 pub const ATTRIBUTES: [&str; 4] = ["shop:region", "shop:tags", "shop:old", "environment:management-zone"];
 pub const VALUES: [&str; 5] = ["a", "ab", "b", "prod-a", GROUPS[0].1];
 pub const USERS: [&str; 4] = ["ada@example.com", "bob@example.com", "cid@example.com", "dora@example.com"];
@@ -142,7 +144,9 @@ fn statement() -> BoxedStrategy<String> {
     };
     let zone = select(VALUES.to_vec()).prop_map(|value| format!("environment:management-zone startsWith \"{value}\""));
     let shop = of(vec![READ, WRITE, "shop:orders:read, shop:orders:write"], attribute_condition());
-    let roles = of(vec![VIEWER, MANAGER], zone.boxed());
+    // Roles take their conditions alike, so a statement about two of them is one clause.
+    let pairs = ["environment:roles:viewer, environment:roles:manage-settings", ROLES];
+    let roles = of(vec![VIEWER, MANAGER, LOGVIEWER, pairs[0], pairs[1]], zone.boxed());
     prop_oneof![3 => shop, 2 => roles].boxed()
 }
 
