@@ -15,6 +15,7 @@ pub mod filter;
 pub mod list;
 pub mod outcome;
 mod question;
+pub mod removed;
 pub mod residual;
 pub mod resolve;
 mod text;

@@ -145,18 +145,30 @@ fn text(answer: &pb::ExplainResponse) -> String {
     let reason = answer.reason.clone().unwrap_or_default();
     let mut text = decided(answer.decision(), &reason, answer.revision);
     if answer.statements.is_empty() {
-        text.push_str("\nno statement about the permission is bound to a group of the user");
+        let _ = write!(text, "\n{}", why_none(reason.code()));
     }
     for it in &answer.statements {
         let _ = write!(text, "\n\n{}", statement(it));
         for condition in &it.conditions {
             let _ = write!(text, "\n    {}", explained_condition(condition));
         }
+        for boundary in &it.removed_by {
+            let _ = write!(text, "\n    {}", removed_by(boundary));
+        }
     }
     if answer.truncated {
         text.push_str("\n\nthere is more; it was left out");
     }
     text
+}
+
+/// Why there is no statement to tell.
+const fn why_none(code: pb::ReasonCode) -> &'static str {
+    match code {
+        pb::ReasonCode::UnknownSubject => "the account has no such user",
+        pb::ReasonCode::InactiveSubject => "the user is not active; statements were not looked at",
+        _ => "no statement about the permission is bound to a group of the user",
+    }
 }
 
 fn statement(it: &pb::ExplainedStatement) -> String {
@@ -167,6 +179,7 @@ fn statement(it: &pb::ExplainedStatement) -> String {
         pb::Standing::Unsettled => "could not be settled",
         pb::Standing::NotHeld => "does not hold",
         pb::Standing::Elsewhere => "is bound in another environment",
+        pb::Standing::Removed => "nothing is left of it",
         pb::Standing::Unspecified => "unknown",
     };
     let effect = if it.effect() == pb::StatementEffect::Allow { "ALLOW" } else { "DENY" };
@@ -177,6 +190,15 @@ fn statement(it: &pb::ExplainedStatement) -> String {
         "{effect} {}: {standing}\n  statement {} of policy `{}`, bound to group `{}` at level {}{environment}{boundary}",
         it.permission, it.statement, policy.name, binding.group_name, binding.level
     )
+}
+
+fn removed_by(it: &pb::RemovedBy) -> String {
+    let why = match it.removal() {
+        pb::Removal::AddsNothing => "adds no condition, and the account has strict boundaries",
+        pb::Removal::NotTaken => "has conditions that the permission does not take",
+        pb::Removal::Unspecified => "leaves nothing of it",
+    };
+    format!("boundary `{}` {why}", it.boundary.clone().unwrap_or_default().name)
 }
 
 fn explained_condition(it: &pb::ExplainedCondition) -> String {

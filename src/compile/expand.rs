@@ -71,6 +71,16 @@ pub struct Hold<'a> {
     pub misfits: Vec<&'a Spanned<Condition>>,
 }
 
+/// Why a boundary leaves nothing of an ALLOW.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Removal {
+    /// It adds no condition, and the account is strict about that (rules R11).
+    AddsNothing,
+    /// Of some name it has only conditions that the permission does not take with their operator (rules R9), or that no
+    /// permission knows any more (rules R30).
+    NotTaken,
+}
+
 /// The statements of a binding, in the order of statements, permissions, boundaries and picks; equal ones each by itself.
 /// A permission that the catalogue does not know grants nothing and is left out (rules R30), as is what R9 and R11 drop.
 ///
@@ -173,6 +183,13 @@ impl<'a> Hold<'a> {
     #[must_use]
     pub fn copies(&self, strict: bool) -> usize {
         if self.is_empty() { usize::from(!strict) } else { self.choices.iter().map(Vec::len).product() }
+    }
+
+    /// Why the boundary leaves nothing of an ALLOW, where it does.
+    #[must_use]
+    pub fn removal(&self, strict: bool) -> Option<Removal> {
+        let why = if self.is_empty() { Removal::AddsNothing } else { Removal::NotTaken };
+        (self.copies(strict) == 0).then_some(why)
     }
 
     /// One condition of each name, in every way.

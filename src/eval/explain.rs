@@ -5,6 +5,7 @@ use super::condition::{Facts, Truth, holds, test};
 use super::engine::evaluate;
 use super::outcome::{Outcome, StatementReason};
 use super::question::Question;
+use super::removed::{RemovedStatement, removed};
 use crate::compile::account::AccountProgram;
 use crate::compile::describe::{Description, describe};
 use crate::compile::group::Origin;
@@ -21,10 +22,12 @@ use crate::model::policy::Effect;
 pub struct Explanation<'p> {
     /// The very decision of [`evaluate`].
     pub outcome: Outcome<'p>,
-    /// The subject, where the account has one of that name.
+    /// The subject whose statements were looked at; `None` where a step refuses it (rules R13), an inactive one too.
     pub subject: Option<Subject<'p>>,
     /// The deciding statement first; then by permission, DENY before ALLOW, in the order reasons are named.
     pub statements: Vec<ExplainedStatement<'p>>,
+    /// What boundaries left nothing of: permission by permission, in the same order.
+    pub removed: Vec<RemovedStatement<'p>>,
     /// Whether statements or conditions were left out: [`limits::EXPLAINED_STATEMENTS`], [`limits::EXPLAINED_BYTES`].
     pub truncated: bool,
 }
@@ -96,19 +99,21 @@ pub fn explain<'p>(program: &'p AccountProgram, request: &CheckRequest<'_>) -> R
     let outcome = evaluate(program, request)?;
     let Question { permission, environment, subject } = Question::new(program, request)?;
     let Ok(subject) = subject else {
-        return Ok(Explanation { outcome, subject: None, statements: Vec::new(), truncated: false });
+        let (statements, removed) = (Vec::new(), Vec::new());
+        return Ok(Explanation { outcome, subject: None, statements, removed, truncated: false });
     };
     let facts = Facts::new(request, subject, program);
-    let statements = Vec::new();
-    let mut explaining = Explaining { facts: &facts, environment, outcome: &outcome, statements, decided: false };
+    let (statements, removed) = (Vec::new(), Vec::new());
+    let mut explaining =
+        Explaining { facts: &facts, environment, outcome: &outcome, statements, removed, decided: false };
     explaining.permission(permission);
     if program.roles.viewer == Some(permission) {
         for role in &program.roles.others {
             explaining.permission(*role);
         }
     }
-    let (statements, truncated) = explaining.finish();
-    Ok(Explanation { outcome, subject: Some(subject), statements, truncated })
+    let Told { statements, removed, truncated } = explaining.finish();
+    Ok(Explanation { outcome, subject: Some(subject), statements, removed, truncated })
 }
 
 struct Explaining<'e, 'p, 'r> {
@@ -116,8 +121,16 @@ struct Explaining<'e, 'p, 'r> {
     environment: Option<u32>,
     outcome: &'e Outcome<'p>,
     statements: Vec<Looked<'p>>,
+    removed: Vec<RemovedStatement<'p>>,
     /// Whether the row that decided has been met.
     decided: bool,
+}
+
+/// As much as fits.
+struct Told<'p> {
+    statements: Vec<ExplainedStatement<'p>>,
+    removed: Vec<RemovedStatement<'p>>,
+    truncated: bool,
 }
 
 /// A statement before its conditions are told.
@@ -145,6 +158,7 @@ impl<'p> Explaining<'_, 'p, '_> {
             deny_first.then_with(|| a.origin.rank(&b.origin))
         });
         self.statements.extend(looked);
+        self.removed.extend(removed(program, &self.facts.subject, name));
     }
 
     fn look(&mut self, permission: &'p PermissionName, origin: Origin<'p>, denied: bool) -> Looked<'p> {
@@ -190,11 +204,12 @@ impl<'p> Explaining<'_, 'p, '_> {
         }
     }
 
-    /// The statements with their conditions, as many as fit.
-    fn finish(self) -> (Vec<ExplainedStatement<'p>>, bool) {
-        let Self { facts, mut statements, .. } = self;
+    /// The statements with their conditions, as many as fit; then those of which nothing is left.
+    fn finish(self) -> Told<'p> {
+        let Self { facts, mut statements, mut removed, .. } = self;
         statements.sort_by_key(|looked| looked.standing != Standing::Decided);
-        let mut truncated = statements.len() > limits::EXPLAINED_STATEMENTS;
+        let mut truncated = statements.len() + removed.len() > limits::EXPLAINED_STATEMENTS;
+        removed.truncate(limits::EXPLAINED_STATEMENTS.saturating_sub(statements.len()));
         let mut bytes = 0;
         let mut explained = Vec::new();
         for Looked { permission, origin, truth, standing } in statements.into_iter().take(limits::EXPLAINED_STATEMENTS)
@@ -212,7 +227,7 @@ impl<'p> Explaining<'_, 'p, '_> {
             let source = StatementReason::of(origin);
             explained.push(ExplainedStatement { permission, source, conditions, truth, standing });
         }
-        (explained, truncated)
+        Told { statements: explained, removed, truncated }
     }
 }
 

@@ -15,7 +15,10 @@ use crate::eval::outcome::StatementReason;
 use crate::eval::{Outcome, Permit, Reason};
 use crate::model::attribute::{Attributes, InvalidRequest, Values};
 use crate::model::decision::{CheckRequest, Decision, ReasonCode, RequestParts};
+use crate::model::id::{EnvironmentId, GroupId};
 use crate::model::moment::{Moment, SECOND};
+use crate::model::policy::{Boundary, Policy};
+use crate::model::text::Name;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::authorization_service_server::AuthorizationService;
 use crate::snapshot::handle::Published;
@@ -209,10 +212,10 @@ pub(super) fn to_reason(reason: &Reason<'_>) -> pb::Reason {
     let statement = reason.statement.as_ref();
     pb::Reason {
         code: to_code(reason.code).into(),
-        policy: statement.map(policy_reference),
+        policy: statement.map(|statement| policy_reference(statement.policy())),
         statement: statement.map(|statement| statement.statement().into()),
         binding: statement.map(binding_reference),
-        boundary: statement.and_then(boundary_reference),
+        boundary: statement.and_then(StatementReason::boundary).map(boundary_reference),
     }
 }
 
@@ -227,8 +230,7 @@ const fn to_code(code: ReasonCode) -> pb::ReasonCode {
     }
 }
 
-pub(super) fn policy_reference(statement: &StatementReason<'_>) -> pb::PolicyReference {
-    let policy = statement.policy();
+pub(super) fn policy_reference(policy: &Policy) -> pb::PolicyReference {
     pb::PolicyReference {
         id: policy.id.to_string(),
         name: policy.name.to_string(),
@@ -237,18 +239,21 @@ pub(super) fn policy_reference(statement: &StatementReason<'_>) -> pb::PolicyRef
 }
 
 pub(super) fn binding_reference(statement: &StatementReason<'_>) -> pb::BindingReference {
-    let environment = statement.environment();
+    binding_at(statement.group_id(), statement.group_name(), statement.environment())
+}
+
+/// A binding to this group; in no environment, at account level.
+pub(super) fn binding_at(group: GroupId, name: &Name, environment: Option<&EnvironmentId>) -> pb::BindingReference {
     pb::BindingReference {
-        group_id: statement.group_id().to_string(),
-        group_name: statement.group_name().to_string(),
+        group_id: group.to_string(),
+        group_name: name.to_string(),
         level: if environment.is_some() { "environment" } else { "account" }.to_owned(),
         environment: environment.map(ToString::to_string).unwrap_or_default(),
     }
 }
 
-pub(super) fn boundary_reference(statement: &StatementReason<'_>) -> Option<pb::BoundaryReference> {
-    let boundary = statement.boundary()?;
-    Some(pb::BoundaryReference { id: boundary.id.to_string(), name: boundary.name.to_string() })
+pub(super) fn boundary_reference(boundary: &Boundary) -> pb::BoundaryReference {
+    pb::BoundaryReference { id: boundary.id.to_string(), name: boundary.name.to_string() }
 }
 
 /// The name of a decision for metrics.

@@ -1,9 +1,13 @@
 //! An explanation as a message: for the administrative service, and for the command line.
 
-use super::check::{binding_reference, boundary_reference, decision_of, policy_reference, to_reason, to_timestamp};
+use super::check::{
+    binding_at, binding_reference, boundary_reference, decision_of, policy_reference, to_reason, to_timestamp,
+};
 use crate::compile::describe::Description;
+use crate::compile::expand::Removal;
 use crate::eval::Truth;
 use crate::eval::explain::{ExplainedCondition, ExplainedStatement, Explanation, Said, Standing};
+use crate::eval::removed::{RemovedBy, RemovedStatement};
 use crate::model::policy::Effect;
 use crate::model::revision::RevisionToken;
 use crate::proto::doorward as pb;
@@ -12,10 +16,11 @@ use crate::proto::doorward as pb;
 #[must_use]
 pub fn explained(explanation: &Explanation<'_>, token: RevisionToken) -> pb::ExplainResponse {
     let outcome = &explanation.outcome;
+    let removed = explanation.removed.iter().map(removed_statement);
     pb::ExplainResponse {
         decision: decision_of(outcome.permit().as_ref()).into(),
         reason: Some(to_reason(&outcome.reason())),
-        statements: explanation.statements.iter().map(statement).collect(),
+        statements: explanation.statements.iter().map(statement).chain(removed).collect(),
         truncated: explanation.truncated,
         revision: token.revision.get(),
         revision_token: token.to_string(),
@@ -35,14 +40,39 @@ fn statement(it: &ExplainedStatement<'_>) -> pb::ExplainedStatement {
     pb::ExplainedStatement {
         permission: it.permission.to_string(),
         effect: effect_of(it.source.effect()).into(),
-        policy: Some(policy_reference(&it.source)),
+        policy: Some(policy_reference(it.source.policy())),
         statement: it.source.statement().into(),
         binding: Some(binding_reference(&it.source)),
-        boundary: boundary_reference(&it.source),
+        boundary: it.source.boundary().map(boundary_reference),
         conditions: it.conditions.iter().map(condition).collect(),
         truth: truth_of(it.truth).into(),
         standing: standing.into(),
+        removed_by: Vec::new(),
     }
+}
+
+fn removed_statement(it: &RemovedStatement<'_>) -> pb::ExplainedStatement {
+    pb::ExplainedStatement {
+        permission: it.permission.to_string(),
+        effect: effect_of(Effect::Allow).into(),
+        policy: Some(policy_reference(it.policy())),
+        statement: it.statement.into(),
+        binding: Some(binding_at(it.group_id(), it.group_name(), it.environment())),
+        boundary: None,
+        conditions: Vec::new(),
+        // Of no copy any would hold.
+        truth: truth_of(Truth::False).into(),
+        standing: pb::Standing::Removed.into(),
+        removed_by: it.by.iter().map(removed_by).collect(),
+    }
+}
+
+fn removed_by(it: &RemovedBy<'_>) -> pb::RemovedBy {
+    let removal = match it.why {
+        Removal::AddsNothing => pb::Removal::AddsNothing,
+        Removal::NotTaken => pb::Removal::NotTaken,
+    };
+    pb::RemovedBy { boundary: Some(boundary_reference(it.boundary)), removal: removal.into() }
 }
 
 fn condition(it: &ExplainedCondition) -> pb::ExplainedCondition {

@@ -1,7 +1,8 @@
 //! What holds for every state and every request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use doorward::compile::group::GroupProgram;
 use doorward::eval::effective::Entity;
 use doorward::eval::explain::Standing;
 use doorward::eval::list::Selection;
@@ -9,6 +10,8 @@ use doorward::eval::residual::Residual;
 use doorward::eval::resolve::Resolution;
 use doorward::eval::who_can::Wanted;
 use doorward::eval::{Truth, effective, evaluate, explain, filter, list_permissions, resolve, who_can};
+use doorward::lang::parse_policy;
+use doorward::model::catalogue::PermissionName;
 use doorward::model::decision::{CheckRequest, Decision, ReasonCode};
 use doorward::model::moment::{Moment, SECOND};
 use doorward::model::policy::Effect;
@@ -215,6 +218,30 @@ proptest! {
             });
             prop_assert_eq!(it.truth, all);
         }
+    }
+
+    /// Every statement about the permission that is bound to a group of the user is told: with what came of it, or as one of
+    /// which boundaries left nothing.
+    #[test]
+    fn an_explanation_leaves_no_statement_out(world in world(), ask in ask()) {
+        let program = world.program();
+        let explained = explain(program, &ask.request()).unwrap();
+        let own = |it: &&PermissionName| it.as_str() == ask.permission;
+        let told = explained.statements.iter().filter(|it| own(&it.permission));
+        let told: BTreeSet<_> = told.map(|it| (it.source.binding(), it.source.statement())).collect();
+        let removed = explained.removed.iter().filter(|it| own(&it.permission));
+        let removed: BTreeSet<_> = removed.map(|it| (it.binding(), it.statement)).collect();
+        prop_assert!(told.is_disjoint(&removed));
+        let groups = explained.subject.iter().flat_map(|subject| program.groups_of(subject));
+        let mut all = BTreeSet::new();
+        for binding in groups.flat_map(GroupProgram::bindings) {
+            for (number, statement) in (0..).zip(parse_policy(&binding.policy.value.statements).ast.statements) {
+                if statement.node.permissions.iter().any(|it| own(&&it.node)) {
+                    all.insert((binding.key, number));
+                }
+            }
+        }
+        prop_assert_eq!(told.union(&removed).copied().collect::<BTreeSet<_>>(), all);
     }
 
     /// The listing holds every statement that an explanation has at this level, and no other.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use doorward::compile::expand::Removal;
 use doorward::eval::effective::{EffectivePermission, Entity};
 use doorward::eval::explain::Standing;
 use doorward::eval::list::Selection;
+use doorward::eval::removed::RemovedStatement;
 use doorward::eval::residual::Residual;
 use doorward::eval::{effective, explain, filter, resolve};
 use doorward::model::decision::Target;
 
-use crate::world::{Ask, Bound, LOGVIEWER, MANAGER, READ, ROLES, USERS, VIEWER, World, build};
+use crate::world::{Ask, Bound, Forget, LOGVIEWER, MANAGER, READ, ROLES, USERS, VIEWER, WRITE, World, build};
 
 fn bound(statements: &[String], boundaries: &[&str]) -> Bound {
     let boundaries = boundaries.iter().map(ToString::to_string).collect();
@@ -17,7 +19,7 @@ fn bound(statements: &[String], boundaries: &[&str]) -> Bound {
 }
 
 fn one(statement: &str, boundaries: &[&str]) -> World {
-    build(&[bound(&[statement.to_owned()], boundaries)], false, false)
+    build(&[bound(&[statement.to_owned()], boundaries)], false, Forget::Nothing)
 }
 
 fn ask(permission: &str, attributes: &[(&str, &str)]) -> Ask {
@@ -87,7 +89,7 @@ fn an_open_deny_of_viewer_leaves_nothing_above_conditional() {
         (&[format!("ALLOW {MANAGER};"), format!("DENY {MANAGER};")], &[], "false"),
     ];
     for (statements, attributes, granted) in rows {
-        let world = build(&[bound(statements, &[])], false, false);
+        let world = build(&[bound(statements, &[])], false, Forget::Nothing);
         let ask = ask(VIEWER, attributes);
         let resolved = resolve(world.program(), &ask.request()).unwrap();
         assert_eq!(resolved.resolution.name(), granted, "{statements:?} {attributes:?}");
@@ -101,7 +103,7 @@ fn what_is_told_of_many_statements_has_a_limit() {
         bound(&(0..100).map(statement).collect::<Vec<_>>(), &[])
     };
     for (policies, truncated) in [(10, false), (11, true)] {
-        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, false);
+        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, Forget::Nothing);
         // The last statement in the order of reasons decides.
         let ask = ask(READ, &[("shop:region", &format!("{}-99", if truncated { 9 } else { policies - 1 }))]);
         let explained = explain(world.program(), &ask.request()).unwrap();
@@ -121,7 +123,7 @@ fn what_is_told_of_long_conditions_has_a_limit() {
         bound(&(0..30).map(statement).collect::<Vec<_>>(), &[])
     };
     for (policies, truncated) in [(17, false), (18, true)] {
-        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, false);
+        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, Forget::Nothing);
         let ask = ask(READ, &[]);
         let explained = explain(world.program(), &ask.request()).unwrap();
         // Every statement is told, the last ones without their conditions.
@@ -158,7 +160,7 @@ fn an_explanation_names_one_row_of_a_statement_about_several_roles() {
     ];
     for (statements, expected) in rows {
         let statements: Vec<_> = statements.iter().map(ToString::to_string).collect();
-        let world = build(&[bound(&statements, &[])], false, false);
+        let world = build(&[bound(&statements, &[])], false, Forget::Nothing);
         let ask = ask(VIEWER, &[]);
         let explained = explain(world.program(), &ask.request()).unwrap();
         assert_eq!(explained.statements[0].standing, decided, "{statements:?}");
@@ -212,7 +214,7 @@ fn a_constant_filter_is_never_too_large() {
         ("denied viewer", with(roles("ALLOW", MANAGER), &format!("DENY {VIEWER};")), VIEWER, Some(Residual::Never)),
     ];
     for (name, bounds, permission, expected) in rows {
-        let world = build(&bounds, false, false);
+        let world = build(&bounds, false, Forget::Nothing);
         let ask = ask(permission, &[]);
         let found = filter(world.program(), &ask.request()).ok().map(|filtered| filtered.residual);
         assert_eq!(found, expected, "{name}");
@@ -225,8 +227,65 @@ fn a_filter_is_as_large_as_what_is_left() {
     let zone = "environment:management-zone startsWith";
     let mut bounds = long(&format!("DENY {MANAGER} WHERE {zone}"));
     bounds.push(bound(&[format!("ALLOW {LOGVIEWER} WHERE {zone} \"a\";")], &[]));
-    let world = build(&bounds, false, false);
+    let world = build(&bounds, false, Forget::Nothing);
     let ask = ask(VIEWER, &[]);
     let filtered = filter(world.program(), &ask.request()).unwrap();
     assert!(matches!(filtered.residual, Residual::Test(_)), "{:?}", filtered.residual);
+}
+
+/// Statements, boundaries, whether the account is strict, what the catalogue lost, what is asked, and of what nothing is
+/// left: permission, statement, and each boundary's reason.
+type Removed<'a> = (&'a str, &'a [&'a str], bool, Forget, &'a str, &'a [(&'a str, u16, &'a [Removal])]);
+
+/// Design §8: every statement is told, those without a clause too.
+#[test]
+fn an_explanation_tells_what_a_boundary_removed() {
+    const NOTHING: Removal = Removal::AddsNothing;
+    const NOT_TAKEN: Removal = Removal::NotTaken;
+    let (zone, region, old) = ("environment:management-zone = \"a\"", "shop:region = \"a\"", "shop:old = \"a\"");
+    let misfit = "environment:management-zone NOT IN (\"a\")";
+    let (one, roles) = ("ALLOW shop:orders:read;", "ALLOW environment:roles:manage-settings;");
+    let two = "ALLOW shop:orders:write; DENY shop:orders:read; ALLOW shop:orders:write, shop:orders:read;";
+    let rows: [Removed<'_>; 13] = [
+        (one, &[], true, Forget::Nothing, READ, &[]),
+        (one, &[zone], true, Forget::Nothing, READ, &[(READ, 0, &[NOTHING])]),
+        (one, &[zone], false, Forget::Nothing, READ, &[]),
+        (one, &[zone, region], true, Forget::Nothing, READ, &[]),
+        (one, &[zone], true, Forget::Nothing, WRITE, &[]),
+        (two, &[zone, zone], true, Forget::Nothing, READ, &[(READ, 2, &[NOTHING, NOTHING])]),
+        (two, &[zone], true, Forget::Nothing, WRITE, &[(WRITE, 0, &[NOTHING]), (WRITE, 2, &[NOTHING])]),
+        (roles, &[misfit], false, Forget::Nothing, MANAGER, &[(MANAGER, 0, &[NOT_TAKEN])]),
+        (roles, &[misfit, region], true, Forget::Nothing, VIEWER, &[(MANAGER, 0, &[NOT_TAKEN, NOTHING])]),
+        (roles, &[misfit, region], false, Forget::Nothing, VIEWER, &[]),
+        (one, &[old], false, Forget::Nothing, READ, &[]),
+        (one, &[old], true, Forget::ButForWrite, READ, &[(READ, 0, &[NOTHING])]),
+        (one, &[old], false, Forget::Everywhere, READ, &[(READ, 0, &[NOT_TAKEN])]),
+    ];
+    for (statements, boundaries, strict, forget, permission, expected) in rows {
+        let world = build(&[bound(&[statements.to_owned()], boundaries)], strict, forget);
+        let ask = ask(permission, &[]);
+        let explained = explain(world.program(), &ask.request()).unwrap();
+        let why = |it: &RemovedStatement<'_>| it.by.iter().map(|by| by.why).collect::<Vec<_>>();
+        let told: Vec<_> = explained.removed.iter().map(|it| (it.permission.as_str(), it.statement, why(it))).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(permission, number, why)| (*permission, *number, why.to_vec())).collect();
+        assert_eq!(told, expected, "{statements} {boundaries:?} {strict} {forget:?}");
+        for it in &explained.removed {
+            let names: Vec<_> = it.by.iter().map(|by| by.boundary.name.as_str()).collect();
+            assert_eq!(names, ["B0-0", "B0-1"][..names.len()]);
+            assert_eq!((it.policy().name.as_str(), it.group_name().as_str(), it.environment()), ("P0", "One", None));
+        }
+    }
+}
+
+#[test]
+fn what_is_told_of_removed_statements_has_a_limit() {
+    let policy = |_| bound(&vec![format!("ALLOW {READ};"); 100], &["environment:management-zone = \"a\""]);
+    for (policies, truncated) in [(10, false), (11, true)] {
+        let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), true, Forget::Nothing);
+        let ask = ask(READ, &[]);
+        let explained = explain(world.program(), &ask.request()).unwrap();
+        let told = (explained.statements.len(), explained.removed.len(), explained.truncated);
+        assert_eq!(told, (0, 1_000, truncated));
+    }
 }

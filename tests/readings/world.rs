@@ -52,6 +52,15 @@ pub struct Ask {
     pub time: String,
 }
 
+/// What the catalogue loses of `shop:old` after it was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forget {
+    Nothing,
+    /// For all permissions but [`WRITE`].
+    ButForWrite,
+    Everywhere,
+}
+
 /// A binding of the policy of its place.
 #[derive(Debug, Clone)]
 pub struct Bound {
@@ -161,7 +170,8 @@ fn bound() -> impl Strategy<Value = Bound> {
 
 /// A state with the catalogue's `shop:old` taken away after it was used, in some of them.
 pub fn world() -> impl Strategy<Value = World> {
-    (vec(bound(), 1..6), any::<bool>(), any::<bool>()).prop_map(|(bound, strict, forget)| build(&bound, strict, forget))
+    let forget = select(vec![Forget::Nothing, Forget::ButForWrite, Forget::Everywhere]);
+    (vec(bound(), 1..6), any::<bool>(), forget).prop_map(|(bound, strict, forget)| build(&bound, strict, forget))
 }
 
 pub fn values() -> impl Strategy<Value = Vec<String>> {
@@ -216,8 +226,8 @@ fn state_text(bound: &[Bound], strict: bool) -> String {
     text
 }
 
-/// The account with these bindings; `forget` takes `shop:old` out of the catalogue after it was used.
-pub fn build(bound: &[Bound], strict: bool, forget: bool) -> World {
+/// The account with these bindings, and a catalogue that forgot something after they were made.
+pub fn build(bound: &[Bound], strict: bool, forget: Forget) -> World {
     let text = state_text(bound, strict);
     let loaded = statefile::load(&text, Format::Yaml, jiff::Timestamp::UNIX_EPOCH);
     let loaded = loaded.unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
@@ -225,8 +235,8 @@ pub fn build(bound: &[Bound], strict: bool, forget: bool) -> World {
     let objects: Vec<Object> =
         (0..).zip(bound).flat_map(|(place, bound)| bind(&state, account, place, bound)).collect();
     put(&mut state, objects);
-    if forget {
-        forget_condition(&mut state, account);
+    if forget != Forget::Nothing {
+        forget_condition(&mut state, account, forget);
     }
     let snapshot = Snapshot::build(StoreId::random(), &state, None).unwrap();
     World { account, snapshot, text: format!("{text}{bound:#?}") }
@@ -261,12 +271,11 @@ fn bind(state: &State, account: AccountId, place: usize, bound: &Bound) -> Vec<O
 }
 
 /// The catalogue as if it had lost a condition.
-fn forget_condition(state: &mut State, account: AccountId) {
+fn forget_condition(state: &mut State, account: AccountId, forget: Forget) {
     let lose = |entry: &CatalogueEntry| {
         let mut entry = entry.clone();
-        entry
-            .conditions
-            .retain(|condition| condition.name.as_str() != "shop:old" || entry.permission.as_str() == WRITE);
+        let keeps = forget == Forget::ButForWrite && entry.permission.as_str() == WRITE;
+        entry.conditions.retain(|condition| condition.name.as_str() != "shop:old" || keeps);
         Object::CatalogueEntry(account, entry)
     };
     let objects: Vec<Object> = state.account(account).unwrap().catalogue.values().map(|it| lose(&it.value)).collect();

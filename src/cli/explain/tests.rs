@@ -14,7 +14,7 @@ const STATE: &str = r#"
 account: {id: 1c0e1d0a-5d0f-4a57-9d5c-0d5f1f6f3a11, name: Example}
 environments: [{id: prod}, {id: test}]
 groups: [{id: 11111111-1111-4111-8111-111111111111, name: G}]
-users: [{email: ada, groups: [G]}]
+users: [{email: ada, groups: [G]}, {email: bob}, {email: cid, state: inactive, groups: [G]}]
 policies:
   - id: 22222222-2222-4222-8222-222222222222
     name: P
@@ -29,7 +29,6 @@ bindings:
 "#;
 
 const WRITE: &[&str] = &["--user", "ada", "--permission", "settings:objects:write"];
-
 const LAST_DAYS: &str = r#"
 account: {id: 1c0e1d0a-5d0f-4a57-9d5c-0d5f1f6f3a11, name: Example}
 environments: [{id: prod}]
@@ -52,7 +51,8 @@ fn explain(state: &str, arguments: &[&str]) -> Ran {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
     file.write_all(state.as_bytes()).unwrap();
     let path = file.path().to_str().unwrap();
-    let all = ["explain", "--state", path].into_iter().chain(WRITE.iter().chain(arguments).copied());
+    let common: &[&str] = if arguments.contains(&"--user") { &WRITE[2..] } else { WRITE };
+    let all = ["explain", "--state", path].into_iter().chain(common.iter().chain(arguments).copied());
     let args = Only::try_parse_from(all).unwrap().args;
     let (mut out, mut err) = (Vec::new(), Vec::new());
     // A Monday.
@@ -105,6 +105,27 @@ fn programs_read_json() {
     assert_eq!(answer["statements"][0]["conditions"][0]["said"], "SAID_NOTHING");
 }
 
+#[test]
+fn people_and_programs_read_what_a_boundary_removed() {
+    let state = STATE.replace("name: Example}", "name: Example, strictBoundaries: true}").replace(
+        "bindings:\n  - {policy: P, group: G, level: account}\n",
+        "boundaries: [{name: B, query: 'storage:bucket-name = \"b\";'}]\n\
+         bindings:\n  - {policy: P, group: G, level: account, boundaries: [B]}\n",
+    );
+    let monday = &["--environment", "prod", "--absent", "settings:schemaId"];
+    let ran = explain(&state, monday);
+    let last = "\n\nALLOW settings:objects:write: nothing is left of it\n  \
+        statement 0 of policy `P`, bound to group `G` at level account\n    \
+        boundary `B` adds no condition, and the account has strict boundaries\n";
+    assert!(ran.out.ends_with(last), "{}{}", ran.out, ran.err);
+    let ran = explain(&state, &[monday, &["--json"][..]].concat());
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let removed = answer["statements"].as_array().unwrap().last().unwrap();
+    assert_eq!((&removed["standing"], &removed["truth"]), (&"STANDING_REMOVED".into(), &"TRUTH_FALSE".into()));
+    assert_eq!(removed["removedBy"][0]["boundary"]["name"], "B");
+    assert_eq!(removed["removedBy"][0]["removal"], "REMOVAL_ADDS_NOTHING");
+}
+
 /// A condition may name an instant that no timestamp of the wire can.
 #[test]
 fn an_answer_of_the_last_days_can_be_read() {
@@ -112,6 +133,21 @@ fn an_answer_of_the_last_days_can_be_read() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(answer["validUntil"], "9999-12-30T22:00:00.999999999Z");
+}
+
+/// Nothing is said that is not so: a user who is not active may have statements.
+#[test]
+fn where_no_statement_is_told_it_says_why() {
+    let rows = [
+        ("bob", "no_match", "no statement about the permission is bound to a group of the user"),
+        ("cid", "inactive_subject", "the user is not active; statements were not looked at"),
+        ("dora", "unknown_subject", "the account has no such user"),
+    ];
+    for (user, code, why) in rows {
+        let ran = explain(STATE, &["--environment", "prod", "--user", user]);
+        assert!(ran.out.starts_with(&format!("DENY ({code})")), "{user}: {}", ran.out);
+        assert_eq!((ran.out.lines().skip(1).collect::<Vec<_>>(), ran.err.as_str()), (vec![why], ""), "{user}");
+    }
 }
 
 #[test]

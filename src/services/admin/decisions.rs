@@ -196,9 +196,9 @@ fn effective_effect(it: &EffectiveEffect<'_>) -> pb::EffectiveEffect {
 
 fn source(it: &StatementReason<'_>) -> pb::EffectiveSource {
     pb::EffectiveSource {
-        policy: Some(policy_reference(it)),
+        policy: Some(policy_reference(it.policy())),
         statement: it.statement().into(),
         binding: Some(binding_reference(it)),
-        boundary: boundary_reference(it),
+        boundary: it.boundary().map(boundary_reference),
     }
 }
