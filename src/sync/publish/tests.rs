@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::testing::{account, account_id, binding, furnished, policy, state, store_id};
+use super::super::testing::{account, account_id, binding, bound, boundary, furnished, policy, state, store_id};
 use super::*;
 use crate::model::attribute::Attributes;
 use crate::model::decision::{CheckRequest, Decision, RequestParts};
@@ -197,6 +197,20 @@ async fn r30_retired_statements_are_counted() {
     let mut fixture = Fixture::start();
     let mut objects = furnished();
     objects.extend([policy(1, 2, "ALLOW settings:schemas:read, gone:for:good;"), binding(1, 2)]);
+    fixture.tell(store_id(), 1, objects, 0);
+    fixture.published(store_id(), 1).await;
+    let line = "\ndoorward_snapshot_statements_retired 1\n";
+    assert!(fixture.metrics.open_metrics().contains(line), "{}", fixture.metrics.open_metrics());
+}
+
+#[tokio::test]
+async fn r30_an_allow_under_a_retired_boundary_is_counted() {
+    let mut fixture = Fixture::start();
+    let mut objects = furnished();
+    // The second statement is a DENY, which no boundary narrows.
+    objects.push(policy(1, 2, "ALLOW settings:schemas:read; DENY settings:objects:read;"));
+    objects.push(boundary(1, 1, "gone:for.good = \"x\";"));
+    objects.push(bound(1, 2, [1]));
     fixture.tell(store_id(), 1, objects, 0);
     fixture.published(store_id(), 1).await;
     let line = "\ndoorward_snapshot_statements_retired 1\n";
