@@ -207,7 +207,8 @@ fn check_texts(
     if let Some(too_large) = verdict.too_large {
         found.add("boundaries", "expansion_too_large", too_large.to_string());
     }
-    verdict.of_values.iter().chain(&*verdict.of_texts).map(ToString::to_string).collect()
+    let of_values = verdict.surplus.iter().chain(&verdict.of_values);
+    of_values.chain(&*verdict.of_texts).map(ToString::to_string).collect()
 }
 
 fn violation(misfit: &Misfit) -> Violation {

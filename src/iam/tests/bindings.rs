@@ -129,3 +129,26 @@ fn trap_12_updating_a_binding_replaces_it_in_one_plan() {
     let gone = binding::delete(&world.state, world.account, key, None);
     check(gone, "delete binding");
 }
+
+#[test]
+fn r15_a_parameter_that_is_no_group_id_is_told() {
+    let mut world = world();
+    let id = PolicyId::random();
+    let text = r#"ALLOW storage:logs:read WHERE global:userGroup IN ("${bindParam:g}", "${bindParam:h}");"#;
+    world.take(world.policy(id, Level::Account, "grouped", text));
+    let (ops, upper) = (world.ops.to_string(), "0A0A0A0A-0A0A-4A0A-8A0A-0A0A0A0A0A0A");
+    for (g, h, expected) in [
+        (ops.as_str(), ops.as_str(), &[][..]),
+        ("Alpha", ops.as_str(), &["`Alpha`"][..]),
+        ("Alpha", "Alpha", &["`Alpha`"]),
+        // The id of a group has one spelling.
+        ("Alpha", upper, &["`Alpha`", upper]),
+    ] {
+        let parameters = BTreeMap::from([("g", g), ("h", h)].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let plan = world.bind(BindingFields { parameters, ..world.binding(id, BindingLevel::Account) }).unwrap();
+        assert_eq!(plan.warnings.len(), expected.len(), "{:?}", plan.warnings);
+        for (told, word) in plan.warnings.iter().zip(expected) {
+            assert!(told.contains(word) && told.ends_with("[user_group_not_uuid]"), "{told}");
+        }
+    }
+}

@@ -226,3 +226,54 @@ fn a_preview_is_refused_as_the_binding_would_be() {
     let refused = preview::preview(&world.state, world.account, missing.clone()).unwrap_err();
     assert_eq!(refused, world.bind(missing).unwrap_err());
 }
+
+#[test]
+fn d7_a_looser_account_is_told_what_is_open_again() {
+    let mut world = world();
+    let host = world.boundary("host", HOST);
+    world.take(world.bind(world.within(world.read, &[host], &[])));
+    world.take(world.bind(world.within(world.read, &[world.boundary], &[])));
+    let change = |world: &World, strict_boundaries| {
+        let fields = AccountFields { strict_boundaries, ..account_fields("Example") };
+        account::update(&world.state, world.account, None, fields)
+    };
+    let plan = change(&world, true).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_copy_dropped]"]);
+    world.take(Ok(plan));
+    assert_eq!(change(&world, true).unwrap().warnings, Vec::<String>::new(), "it was so before");
+    let plan = change(&world, false).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_leaves_unrestricted]"]);
+    assert!(plan.warnings[0].starts_with("policy `read`: boundary `host`"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn warnings_about_many_bindings_are_told_up_to_a_number() {
+    let mut world = world();
+    for n in 0..25 {
+        let boundary = world.boundary(&format!("host {n}"), HOST);
+        world.take(world.bind(world.within(world.read, &[boundary], &[])));
+    }
+    let strict = AccountFields { strict_boundaries: true, ..account_fields("Example") };
+    let warnings = account::update(&world.state, world.account, None, strict).unwrap().warnings;
+    assert_eq!((warnings.len(), codes(&warnings)[20]), (21, "[warnings_left_out]"), "{warnings:?}");
+}
+
+#[test]
+fn r22_a_change_that_makes_a_star_literal_is_told_with_its_binding() {
+    let mut world = world();
+    let (scalar, pattern) =
+        (r#"storage:host.name = "${bindParam:b}";"#, r#"storage:host.name MATCH ("${bindParam:b}");"#);
+    let boundary = world.boundary("b", scalar);
+    let statements = |condition: &str| format!("ALLOW storage:logs:read WHERE {condition}");
+    let policy = world.logs(&statements(scalar));
+    // What nothing uses was told when it was bound.
+    let plan = world.bind(world.within(policy, &[boundary], &[("b", "a*"), ("more", "x")]));
+    let key = world.bound(plan);
+    let changed = policy_fields("logs", &statements(pattern));
+    let plan = policy::update(&world.state, world.account, policy, None, changed).unwrap();
+    for warnings in [plan.warnings, world.change(boundary, pattern).unwrap().warnings] {
+        assert_eq!(codes(&warnings), ["[literal_wildcard]"]);
+        assert!(warnings[0].starts_with(&format!("binding `{key}`: ")), "{warnings:?}");
+    }
+    assert_eq!(world.change(boundary, scalar).unwrap().warnings, Vec::<String>::new());
+}
