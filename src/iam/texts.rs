@@ -10,7 +10,8 @@ use crate::lang::ast::{BoundaryAst, ParameterName, PolicyAst};
 use crate::lang::{parse_boundary, parse_policy};
 use crate::model::binding::{Binding, BindingKey};
 use crate::model::catalogue::Catalogue;
-use crate::model::id::{BoundaryId, PolicyId};
+use crate::model::id::{BoundaryId, GroupId, PolicyId};
+use crate::model::limits;
 use crate::model::policy::Policy;
 use crate::model::state::{AccountState, Shared, State};
 
@@ -18,12 +19,22 @@ use crate::model::state::{AccountState, Shared, State};
 const TOLD: usize = 20;
 
 /// What was found out about the texts of one account. It holds as long as they, the catalogue and the account's strictness
-/// stay as they are.
+/// stay as they are, and no binding is taken away.
 #[derive(Debug, Default)]
 pub struct Texts {
     policies: HashMap<PolicyId, Arc<PolicyAst>>,
     boundaries: HashMap<BoundaryId, Arc<BoundaryAst>>,
     joints: HashMap<(PolicyId, BTreeSet<BoundaryId>), Joint>,
+    counts: HashMap<GroupId, Counted>,
+}
+
+/// The bindings of a group, as they were counted last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    /// Of the group; no more are counted than it may have.
+    own: usize,
+    /// Of the whole account at that time.
+    all: usize,
 }
 
 /// A policy with a set of boundaries.
@@ -83,6 +94,22 @@ impl Texts {
             (boundary.id, boundary.name.as_str(), Arc::clone(tree))
         });
         trees.collect()
+    }
+
+    /// How many bindings a group has at most; as many as it has, where that is the limit.
+    ///
+    /// They are counted again only where those that came since could all be its own, so that many bindings can be made one
+    /// after the other.
+    pub(super) fn bindings_of_group(&mut self, owned: &AccountState, group: GroupId) -> usize {
+        let all = owned.bindings.len();
+        let counted = self.counts.entry(group).or_default();
+        let most = counted.own + all.saturating_sub(counted.all);
+        if most < limits::GROUP_BINDINGS || counted.own == limits::GROUP_BINDINGS {
+            return most;
+        }
+        let own = owned.bindings_of_group(group).take(limits::GROUP_BINDINGS).count();
+        *counted = Counted { own, all };
+        own
     }
 
     /// What should be known of each binding that has boundaries, its warnings of `code`.

@@ -1,6 +1,8 @@
 //! Bindings: levels, parameters, limits, and identity by content.
 
 use super::*;
+use crate::iam::check;
+use crate::iam::texts::Texts;
 
 #[test]
 fn a_policy_is_bound_at_its_level_or_below() {
@@ -151,4 +153,42 @@ fn r15_a_parameter_that_is_no_group_id_is_told() {
             assert!(told.contains(word) && told.ends_with("[user_group_not_uuid]"), "{told}");
         }
     }
+}
+
+#[test]
+fn a_group_has_10000_bindings() {
+    let mut world = world();
+    let numbered = |world: &World, number: usize| {
+        let metadata = BTreeMap::from([("n".to_owned(), number.to_string())]);
+        BindingFields { metadata, ..world.binding(world.read, BindingLevel::Account) }
+    };
+    let (catalogue, mut texts) = (check::catalogue(&world.state, world.owned()).unwrap(), Texts::default());
+    let mut create =
+        |world: &World, fields| binding::create_against(&world.state, world.account, &catalogue, &mut texts, fields);
+    let other = GroupId::random();
+    world.take(group::create(&world.state, world.account, other, group_fields("other")));
+    let elsewhere = BindingFields { group: other, ..numbered(&world, 0) };
+    let plan = create(&world, elsewhere.clone());
+    let moved = world.bound(plan);
+    for number in 0..10_000 {
+        let plan = create(&world, numbered(&world, number));
+        world.take(plan);
+    }
+    let full = |planned: Planned| {
+        let refused = planned.unwrap_err();
+        assert_eq!(refused.code(), "limit_exceeded");
+        let told = format!("group `{}` has 10000 bindings, the limit is 10000", world.ops);
+        assert_eq!(refused.to_string(), told);
+    };
+    full(create(&world, numbered(&world, 10_000)));
+    full(create(&world, numbered(&world, 10_001)));
+    full(world.bind(numbered(&world, 10_000)));
+    let change = |key, fields| binding::update(&world.state, world.account, key, None, fields);
+    full(change(moved, numbered(&world, 10_000)));
+    // Its own place is free to it, and another group has room.
+    let key = world.owned().bindings_of_group(world.ops).next().unwrap().0;
+    check(change(key, numbered(&world, 10_000)), "delete binding, put binding");
+    let elsewhere = BindingFields { group: other, ..numbered(&world, 1) };
+    check(create(&world, elsewhere), "put binding");
+    check(world.bind(numbered(&world, 0)), "already_exists");
 }

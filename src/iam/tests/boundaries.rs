@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::iam::preview::{self, Preview};
+use crate::model::policy::Boundary;
 
 const HOST: &str = r#"storage:host.name = "h";"#;
 const DATED: &str = r#"global:date < "${bindParam:until}";"#;
@@ -276,4 +277,24 @@ fn r22_a_change_that_makes_a_star_literal_is_told_with_its_binding() {
         assert!(warnings[0].starts_with(&format!("binding `{key}`: ")), "{warnings:?}");
     }
     assert_eq!(world.change(boundary, scalar).unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_account_has_2000_boundaries() {
+    let mut world = world();
+    for n in 1..2_000 {
+        let name = n.to_string().parse().unwrap();
+        let boundary = Boundary { id: BoundaryId::random(), name, query: HOST.to_owned() };
+        world.apply(&[Edit::Put(Object::Boundary(world.account, boundary))]);
+    }
+    let one_more = || {
+        let fields = BoundaryFields { name: "one more".to_owned(), query: HOST.to_owned() };
+        boundary::create(&world.state, world.account, BoundaryId::random(), fields)
+    };
+    let refused = one_more().unwrap_err();
+    assert_eq!(refused.code(), "limit_exceeded");
+    assert_eq!(refused.to_string(), "the account has 2000 boundaries, the limit is 2000");
+    check(world.change(world.boundary, HOST), "put boundary");
+    world.take(boundary::delete(&world.state, world.account, world.boundary, None));
+    world.boundary("in its place", HOST);
 }
