@@ -18,14 +18,18 @@ mod reference;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use doorward::lang::parse_policy;
+use doorward::model::decision::{Decision, ReasonCode};
+use doorward::model::id::AccountId;
+use doorward::model::moment::Moment;
 use doorward::model::revision::StoreId;
 use doorward::model::state::State;
 use doorward::snapshot::build::Snapshot;
 use doorward::statefile::{self, node::Format};
 
-use crate::found::{Found, compare};
+use crate::found::{Ask, Found, compare};
 use crate::reference::generate::{Choices, question, world};
-use crate::reference::{Answer, Question, Reference, Resolved, state_file};
+use crate::reference::{Answer, Decided, Question, Reference, Resolved, engine, state_file};
 
 /// Questions asked where `DOORWARD_CASES` does not say.
 const CASES: usize = 100_000;
@@ -114,9 +118,10 @@ fn d14_the_engine_answers_as_the_reference() {
             let choices = seeded.bytes(QUESTION_BYTES);
             let question = question(&mut Choices::new(&choices), &world);
             let edges = &world.mentioned.edges;
-            let (answer, wrong) = compare(&reference, snapshot.as_ref(), world.account, &question, edges);
+            let (answer, wrong) =
+                compare(&engine::ask_until, &reference, snapshot.as_ref(), world.account, &question, edges);
             if wrong.is_some() {
-                let found = Found::shrunk(bytes, choices);
+                let found = Found::shrunk(&engine::ask_until, bytes, choices);
                 panic!("{}", found.tell(Path::new(env!("CARGO_TARGET_TMPDIR"))));
             }
             shares.add(&reference, &question, &answer);
@@ -145,6 +150,60 @@ fn assert_balanced(shares: &Shares) {
     for (name, share) in least {
         assert!(shares.per_mille(name) >= share, "too few of `{name}`: {:?}", shares.counts);
     }
+}
+
+/// The engine with a difference: what it answers with `code` it denies for no reason.
+fn planted(code: ReasonCode) -> impl Fn(&Snapshot, AccountId, &Question) -> (Answer, Option<Moment>) {
+    move |snapshot, account, question| match engine::ask_until(snapshot, account, question) {
+        (Answer::Decided(decided), until) if decided.code == code => {
+            let nothing = Decided { decision: Decision::Deny, code: ReasonCode::NoMatch, named: None };
+            (Answer::Decided(nothing), until)
+        }
+        answered => answered,
+    }
+}
+
+/// The first case that the two answer differently, made small.
+fn first_found<'a>(ask: &'a Ask, seeded: &mut Seeded) -> Found<'a> {
+    loop {
+        let (bytes, choices) = (seeded.bytes(STATE_BYTES), seeded.bytes(QUESTION_BYTES));
+        let world = world(&mut Choices::new(&bytes));
+        let question = question(&mut Choices::new(&choices), &world);
+        let reference = Reference::new(&world.state, world.account);
+        let snapshot = Snapshot::build(store(), &world.state, None);
+        let edges = &world.mentioned.edges;
+        if compare(ask, &reference, snapshot.as_ref(), world.account, &question, edges).1.is_some() {
+            return Found::shrunk(ask, bytes, choices);
+        }
+    }
+}
+
+/// Where the engine is right nothing is ever found, and nobody would notice that nothing can be.
+#[test]
+fn a_planted_difference_is_shrunk_and_saved() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut seeded = seeded();
+    for (code, decision) in [(ReasonCode::AllowStatement, "ALLOW"), (ReasonCode::DenyStatement, "DENY")] {
+        let ask = planted(code);
+        let found = first_found(&ask, &mut seeded);
+        let told = found.tell(folder.path());
+        let file = found.save(folder.path()).expect("a file");
+        assert!(told.contains(&file.display().to_string()), "{told}");
+        let text = std::fs::read_to_string(&file).expect("what was written");
+        let vectors: toml::Table = text.parse().expect("a vector file");
+        let case = vectors["case"][0].as_table().expect("a case");
+        assert_eq!(case["expect"]["decision"].as_str(), Some(decision), "what the reference answers: {text}");
+        let state =
+            statefile::load(vectors["state"].as_str().expect("a text"), Format::Yaml, jiff::Timestamp::UNIX_EPOCH);
+        let loaded = state.unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"));
+        let account = loaded.state.account(loaded.account).expect("the account");
+        let texts = account.policies.values().map(|policy| parse_policy(&policy.value.statements).ast);
+        let statements: usize = texts.map(|tree| tree.statements.len()).sum();
+        assert_eq!((statements, account.bindings.len()), (1, 1), "{text}");
+        assert!(!case.contains_key("absent") && !vectors.contains_key("forget"), "{text}");
+    }
+    let files = std::fs::read_dir(folder.path()).expect("the folder").count();
+    assert_eq!(files, 2, "each finding has a file of its own");
 }
 
 fn store() -> StoreId {

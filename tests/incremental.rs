@@ -2,10 +2,13 @@
 //!
 //! Two random states of one account are made into each other change by change, in random order. On the way references
 //! lead nowhere, names are borne twice and texts are missing: such a state must be refused by both builds, and the next
-//! one is built upon the last that was good.
+//! one is built upon the last that was good. In between, what is there is changed in place: texts, the strictness of the
+//! account, its catalogue and the global level.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why")]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test that cannot go on says why")]
 
+#[path = "incremental/edits.rs"]
+mod edits;
 #[path = "reference/mod.rs"]
 mod reference;
 
@@ -16,6 +19,7 @@ use doorward::model::object::{Change, Object, ObjectKey, Record};
 use doorward::model::revision::{Revision, StoreId};
 use doorward::model::state::State;
 use doorward::snapshot::build::Snapshot;
+use edits::{Edit, Pool};
 use reference::engine;
 use reference::generate::{Choices, World, question, world};
 use reference::{Answer, Question};
@@ -24,6 +28,8 @@ use reference::{Answer, Question};
 const PAIRS: u64 = 500;
 /// Bytes that a state is made from.
 const STATE_BYTES: usize = 1_024;
+/// Changes in place before a state is made into the other.
+const EDITS: usize = 12;
 /// Questions asked after each change.
 const QUESTIONS: usize = 12;
 
@@ -72,6 +78,8 @@ struct Seen {
     built: usize,
     refused: usize,
     asked: usize,
+    /// Changes in place of which a snapshot was made.
+    edits: BTreeMap<Edit, usize>,
 }
 
 struct Walk<'w> {
@@ -86,7 +94,8 @@ struct Walk<'w> {
 // === impl Walk ===
 
 impl Walk<'_> {
-    fn step(&mut self, changes: &[Change], seeded: &mut Seeded) {
+    /// Whether both builds took the state.
+    fn step(&mut self, changes: &[Change], seeded: &mut Seeded) -> bool {
         let revision = self.state.revision.next().expect("a revision");
         self.state.apply(revision, changes).expect("the account is there");
         let whole = Snapshot::build(self.store, &self.state, None);
@@ -98,12 +107,28 @@ impl Walk<'_> {
                 for question in self.questions(seeded) {
                     let (expected, found) = (self.ask(&whole, &question), self.ask(&next, &question));
                     assert_eq!(found, expected, "{question:?} after {changes:?}");
+                    let resolve = |snapshot: &Snapshot| engine::resolve(snapshot, self.account, &question);
+                    assert_eq!(resolve(&next), resolve(&whole), "resolved {question:?} after {changes:?}");
                     self.seen.asked += 1;
                 }
                 self.good = next;
+                true
             }
-            (Err(_), Err(_)) => self.seen.refused += 1,
+            (Err(_), Err(_)) => {
+                self.seen.refused += 1;
+                false
+            }
             (whole, next) => panic!("{:?} from nothing, {:?} from before, after {changes:?}", whole.err(), next.err()),
+        }
+    }
+
+    /// Changes something that is there.
+    fn edit(&mut self, pool: &Pool, seeded: &mut Seeded) {
+        let kind = Edit::ALL[seeded.below(Edit::ALL.len())];
+        if let Some(change) = kind.change(&self.state, self.account, pool, seeded)
+            && self.step(&[change], seeded)
+        {
+            *self.seen.edits.entry(kind).or_default() += 1;
         }
     }
 
@@ -123,15 +148,21 @@ impl Walk<'_> {
 #[test]
 fn an_incremental_build_is_a_whole_build() {
     let mut seeded = Seeded(11);
-    let mut all = Seen::default();
+    let (mut all, mut pool) = (Seen::default(), Pool::default());
     for _ in 0..PAIRS {
         let first = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
         let second = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
+        pool.add(&first);
+        pool.add(&second);
         let store = StoreId::random();
         let good = Snapshot::build(store, &first.state, None).expect("the first state compiles");
         let changes = changes(&first.state, &second.state, &mut seeded);
         let (account, state) = (first.account, first.state.clone());
         let mut walk = Walk { account, ends: (&first, &second), store, state, good, seen: Seen::default() };
+        // The first state compiles, so that what is changed in it is built.
+        for _ in 0..EDITS {
+            walk.edit(&pool, &mut seeded);
+        }
         let mut left = changes.as_slice();
         while !left.is_empty() {
             // Mostly one change a commit, sometimes several.
@@ -139,13 +170,23 @@ fn an_incremental_build_is_a_whole_build() {
             let (these, later) = left.split_at(count.min(left.len()));
             walk.step(these, &mut seeded);
             left = later;
+            if seeded.below(4) == 0 {
+                walk.edit(&pool, &mut seeded);
+            }
         }
         all.built += walk.seen.built;
         all.refused += walk.seen.refused;
         all.asked += walk.seen.asked;
+        for (kind, count) in walk.seen.edits {
+            *all.edits.entry(kind).or_default() += count;
+        }
     }
     println!("{all:?}");
     assert!(all.built > 1_000 && all.refused > 1_000 && all.asked > 10_000, "{all:?}");
+    for kind in Edit::ALL {
+        let count = all.edits.get(&kind).copied().unwrap_or_default();
+        assert!(count > kind.least(), "too few of {kind:?}: {all:?}");
+    }
 }
 
 /// The records of an account are the same again after a reset, and nothing of them is shared: still nothing is touched.

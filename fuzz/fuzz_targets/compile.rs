@@ -125,7 +125,7 @@ impl Trees {
         let bound = self.bound(&named, strict);
         let _ = boundary_warnings(bound, Catalogue::shipped());
         let requirements = Requirements::of(bound);
-        let _ = requirements.warnings(parameters);
+        let _ = (requirements.surplus(parameters), requirements.of_values(parameters));
         let misfits = requirements.misfits(parameters);
         assert_eq!(program.is_ok(), misfits.is_empty(), "{program:?} {misfits:?}");
         let Ok(program) = program else { return };

@@ -16,6 +16,7 @@ use libfuzzer_sys::fuzz_target;
 
 use crate::found::compare;
 use crate::reference::Reference;
+use crate::reference::engine;
 use crate::reference::generate::{Choices, question, world};
 use crate::reference::vector::vector;
 
@@ -30,7 +31,8 @@ fuzz_target!(|bytes: &[u8]| {
     for _ in 0..QUESTIONS {
         let question = question(&mut choices, &world);
         let edges = &world.mentioned.edges;
-        let (answer, wrong) = compare(&reference, snapshot.as_ref(), world.account, &question, edges);
+        let (answer, wrong) =
+            compare(&engine::ask_until, &reference, snapshot.as_ref(), world.account, &question, edges);
         if let Some(wrong) = wrong {
             let text = vector(&world.accepted, world.account, &world.forgotten, &question, &answer);
             panic!("{text}\nreference: {answer:#?}\nengine: {wrong}");

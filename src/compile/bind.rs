@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::advice::range_splits;
-use super::check::{listed, value_problem};
+use super::check::{group_problem, listed, value_problem};
 use super::expand::{Bound, Hold, hold};
 use super::lower::Parameters;
 use crate::lang::ast::{BoundaryAst, Condition, ParameterName, Piece, Value};
 use crate::lang::span::Spanned;
-use crate::model::catalogue::{Catalogue, ConditionName, Operator, PermissionName, ValueKind};
+use crate::model::catalogue::{Catalogue, ConditionName, GlobalCondition, Operator, PermissionName, ValueKind};
 use crate::model::limits;
 use crate::model::policy::Effect;
 
@@ -63,6 +63,11 @@ pub struct BindWarning {
     /// Lower case, names in back-ticks, no final period.
     pub message: String,
 }
+
+/// The code of a boundary that adds nothing to a permission.
+pub const LEAVES_UNRESTRICTED: &str = "boundary_leaves_unrestricted";
+/// The code of the same where boundaries are strict.
+pub const COPY_DROPPED: &str = "boundary_copy_dropped";
 
 /// The permissions of a policy's ALLOW statements that a boundary treats alike, and how.
 #[derive(Default)]
@@ -130,15 +135,41 @@ impl Requirements {
         misfits
     }
 
-    /// What should be known about these values.
+    /// The parameters that no text asks for.
     #[must_use]
-    pub fn warnings(&self, parameters: &Parameters) -> Vec<BindWarning> {
+    pub fn surplus(&self, parameters: &Parameters) -> Vec<BindWarning> {
         let surplus = parameters.keys().filter(|name| self.needed.keys().all(|used| used.as_str() != name.as_str()));
-        let surplus = surplus.map(|name| BindWarning {
+        let warning = |name| BindWarning {
             code: "surplus_parameter",
             message: format!("parameter `{name}` is used neither by the policy nor by a boundary"),
-        });
-        surplus.chain(self.starred(parameters).into_iter().map(literal_wildcard)).collect()
+        };
+        surplus.map(warning).collect()
+    }
+
+    /// What should be known about the values of the parameters that are asked for.
+    #[must_use]
+    pub fn of_values(&self, parameters: &Parameters) -> Vec<BindWarning> {
+        let starred = self.starred(parameters).into_iter().map(literal_wildcard);
+        starred.chain(self.no_groups(parameters)).collect()
+    }
+
+    /// The values of `global:userGroup` that no group can have (rules R15), each text and value once.
+    fn no_groups(&self, parameters: &Parameters) -> Vec<BindWarning> {
+        let about_groups = |(_, condition): &&(Source, Condition)| {
+            condition.attribute.node.as_str() == GlobalCondition::UserGroup.name()
+        };
+        let mut warnings = Vec::new();
+        for (text, condition) in self.templates.iter().filter(about_groups) {
+            let with_parameters = condition.values.iter().filter(|value| value.node.parameters().next().is_some());
+            let filled = with_parameters.filter_map(|value| filled(&value.node, parameters));
+            for problem in filled.filter_map(|value| group_problem(&value)) {
+                let warning = no_group(&condition.attribute.node, text, &problem);
+                if !warnings.contains(&warning) {
+                    warnings.push(warning);
+                }
+            }
+        }
+        warnings
     }
 
     /// The parameters with a `*` that stand in a pattern (rules R22).
@@ -152,6 +183,22 @@ impl Requirements {
 fn literal_wildcard(name: &ParameterName) -> BindWarning {
     let message = format!("parameter `{name}` holds a `*`; in a parameter it stands for itself and is no wildcard");
     BindWarning { code: "literal_wildcard", message }
+}
+
+fn no_group(condition: &ConditionName, text: &Source, problem: &str) -> BindWarning {
+    let message = format!("with these parameters the value of `{condition}` in {text} never matches: {problem}");
+    BindWarning { code: "user_group_not_uuid", message }
+}
+
+/// The text of a value once its parameters are filled in; `None` where one is missing, or a part is known only at
+/// evaluation.
+fn filled(value: &Value, parameters: &Parameters) -> Option<String> {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => Some(text.clone()),
+        Piece::BindParam(name) => parameters.get(name.as_str()).cloned(),
+        Piece::Global(_) => None,
+    };
+    value.pieces.iter().map(text).collect()
 }
 
 /// What is wrong with the value of `condition` once its parameters are filled in; `None` where nothing is, and where a
@@ -243,14 +290,14 @@ fn widened(boundary: &str, permissions: &str) -> BindWarning {
     let message = format!(
         "boundary `{boundary}` has no condition that fits {permissions}; it leaves them as wide as the policy grants them, whatever other boundaries say"
     );
-    BindWarning { code: "boundary_leaves_unrestricted", message }
+    BindWarning { code: LEAVES_UNRESTRICTED, message }
 }
 
 fn dropped(boundary: &str, permissions: &str) -> BindWarning {
     let message = format!(
         "boundary `{boundary}` has no condition that fits {permissions}; under it nothing of them is granted, as the boundaries of the account are strict"
     );
-    BindWarning { code: "boundary_copy_dropped", message }
+    BindWarning { code: COPY_DROPPED, message }
 }
 
 impl fmt::Display for BindWarning {

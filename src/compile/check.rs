@@ -19,7 +19,7 @@ mod suggest;
 mod value;
 
 use clause::Clause;
-pub use value::value_problem;
+pub use value::{group_problem, value_problem};
 
 /// The most permissions that one message lists.
 const LISTED: usize = 6;

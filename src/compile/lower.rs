@@ -166,6 +166,9 @@ impl Lowering<'_> {
             self.clauses.push(clause(None, Vec::new()));
             return;
         }
+        if self.boundaries.iter().any(|boundary| boundary.retired) {
+            self.retired.insert(number);
+        }
         for ((place, boundary), fits) in (0..).zip(&self.boundaries).zip(bounds) {
             match boundary.added(fits) {
                 Some(added) if added.is_empty() && self.strict => {}

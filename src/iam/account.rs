@@ -1,9 +1,12 @@
 //! Accounts: each comes with its group `ALL_USERS` and, where the caller wants them, the default groups.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::check::{self, Violations};
+use super::texts::Texts;
 use super::{Plan, Rejection};
+use crate::compile::bind::{COPY_DROPPED, LEAVES_UNRESTRICTED};
 use crate::model::account::{Account, DefaultGroup};
 use crate::model::binding::Binding;
 use crate::model::id::{AccountId, GroupId, PolicyId};
@@ -93,7 +96,8 @@ fn default_binding(group: GroupId, policy: PolicyId) -> Binding {
     Binding { policy, group, level, parameters, boundaries, metadata }
 }
 
-/// Replaces the fields of an account.
+/// Replaces the fields of an account. Warns of the bindings that are wide again without strict boundaries, or of which
+/// less is left with them (D7).
 ///
 /// # Errors
 /// [`Rejection`]: it is not there, has changed, or a field is invalid.
@@ -104,9 +108,24 @@ pub fn update(
     fields: AccountFields,
 ) -> Result<Plan, Rejection> {
     let key = ObjectKey::Account(id);
-    check::current(state.account(id).map(|owned| &owned.account), &key, expected)?;
+    let owned = check::account(state, id)?;
+    let known = check::current(Some(&owned.account), &key, expected)?;
     let account = fields.validate(id)?;
-    Ok(Plan::new(key, vec![Edit::Put(Object::Account(account))]))
+    let warnings = if account.strict_boundaries == known.value.strict_boundaries {
+        Vec::new()
+    } else {
+        check_bindings(state, owned, &account)?
+    };
+    Ok(Plan { subject: key, edits: vec![Edit::Put(Object::Account(account))], warnings })
+}
+
+/// What another strictness does to the bindings.
+fn check_bindings(state: &State, owned: &AccountState, account: &Account) -> Result<Vec<String>, Rejection> {
+    let catalogue = check::catalogue(state, owned)?;
+    let mut after = owned.clone();
+    after.account = Arc::new(owned.account.as_ref().clone().map(|_| account.clone()));
+    let code = if account.strict_boundaries { COPY_DROPPED } else { LEAVES_UNRESTRICTED };
+    Ok(Texts::default().told_of_boundaries(state, &after, &catalogue, code))
 }
 
 /// Takes an account away; with `force` everything it owns goes with it.

@@ -39,7 +39,8 @@ pub struct BindingFields {
 ///
 /// # Errors
 /// [`Rejection`]: the account is not there, a reference leads nowhere, the policy cannot be bound at the level, a
-/// parameter of the policy or a boundary is missing or does not fit, a limit, or the same content is there.
+/// parameter of the policy or a boundary is missing or does not fit, a limit, the same content is there, or the group
+/// has as many as it may have.
 pub fn create(state: &State, account: AccountId, fields: BindingFields) -> Result<Plan, Rejection> {
     let catalogue = check::catalogue(state, check::account(state, account)?)?;
     create_against(state, account, &catalogue, &mut Texts::default(), fields)
@@ -59,6 +60,7 @@ pub fn create_against(
     let owned = check::account(state, account)?;
     let (binding, warnings) = validate(state, owned, catalogue, texts, fields)?;
     refuse_duplicate(owned, &binding)?;
+    refuse_full(owned, texts, binding.group)?;
     let subject = ObjectKey::Binding(account, binding.key());
     Ok(Plan { subject, edits: vec![Edit::Put(Object::Binding(account, binding))], warnings })
 }
@@ -76,13 +78,17 @@ pub fn update(
 ) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
     let old = ObjectKey::Binding(account, key);
-    check::current(owned.bindings.get(&key), &old, expected)?;
+    let known = &check::current(owned.bindings.get(&key), &old, expected)?.value;
     let catalogue = check::catalogue(state, owned)?;
-    let (binding, warnings) = validate(state, owned, &catalogue, &mut Texts::default(), fields)?;
+    let mut texts = Texts::default();
+    let (binding, warnings) = validate(state, owned, &catalogue, &mut texts, fields)?;
     if binding.key() == key {
         return Ok(Plan { subject: old, edits: Vec::new(), warnings });
     }
     refuse_duplicate(owned, &binding)?;
+    if binding.group != known.group {
+        refuse_full(owned, &mut texts, binding.group)?;
+    }
     let subject = ObjectKey::Binding(account, binding.key());
     let edits = vec![Edit::Delete(old), Edit::Put(Object::Binding(account, binding))];
     Ok(Plan { subject, edits, warnings })
@@ -112,6 +118,11 @@ fn refuse_duplicate(owned: &AccountState, binding: &Binding) -> Result<(), Rejec
             what: "the same group, policy, level, parameters, boundaries and metadata".to_owned(),
         }),
     }
+}
+
+fn refuse_full(owned: &AccountState, texts: &mut Texts, group: GroupId) -> Result<(), Rejection> {
+    let holder = format!("group `{group}`");
+    check::room(holder, "bindings", texts.bindings_of_group(owned, group), limits::GROUP_BINDINGS)
 }
 
 /// The binding, and what its author should know.
@@ -207,7 +218,8 @@ fn check_texts(
     if let Some(too_large) = verdict.too_large {
         found.add("boundaries", "expansion_too_large", too_large.to_string());
     }
-    verdict.of_values.iter().chain(&*verdict.of_texts).map(ToString::to_string).collect()
+    let of_values = verdict.surplus.iter().chain(&verdict.of_values);
+    of_values.chain(&*verdict.of_texts).map(ToString::to_string).collect()
 }
 
 fn violation(misfit: &Misfit) -> Violation {

@@ -9,6 +9,7 @@ use crate::lang::ast::BoundaryAst;
 use crate::lang::parse_boundary;
 use crate::model::catalogue::Catalogue;
 use crate::model::id::{AccountId, BoundaryId};
+use crate::model::limits;
 use crate::model::mutation::Edit;
 use crate::model::object::{Object, ObjectKey};
 use crate::model::policy::Boundary;
@@ -27,7 +28,8 @@ pub struct BoundaryFields {
 /// Makes a boundary.
 ///
 /// # Errors
-/// [`Rejection`]: the account is not there, the id or the name is taken, or a field is invalid.
+/// [`Rejection`]: the account is not there or has as many as it may have, the id or the name is taken, or a field is
+/// invalid.
 pub fn create(state: &State, account: AccountId, id: BoundaryId, fields: BoundaryFields) -> Result<Plan, Rejection> {
     let catalogue = check::catalogue(state, check::account(state, account)?)?;
     create_against(state, account, &catalogue, id, fields)
@@ -49,6 +51,7 @@ pub fn create_against(
     let (boundary, _, warnings) = fields.validate(id, catalogue)?;
     check_name(owned, &boundary, None)?;
     check::new_id(owned.boundaries.get(&id), &key)?;
+    check::room("the account", "boundaries", owned.boundaries.len(), limits::ACCOUNT_BOUNDARIES)?;
     Ok(Plan { subject: key, edits: vec![Edit::Put(Object::Boundary(account, boundary))], warnings })
 }
 

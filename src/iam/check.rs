@@ -140,6 +140,16 @@ pub(super) fn free<I: PartialEq>(
     }
 }
 
+/// Refuses one more where `holder` has `count` of at most `limit`.
+pub(super) fn room(
+    holder: impl Into<String>,
+    nouns: &'static str,
+    count: usize,
+    limit: usize,
+) -> Result<(), Rejection> {
+    if count < limit { Ok(()) } else { Err(Rejection::Full { holder: holder.into(), nouns, limit }) }
+}
+
 /// What an account's texts are validated against: the shipped catalogue with the account's additions.
 pub(super) fn catalogue(state: &State, account: &AccountState) -> Result<Arc<Catalogue>, Rejection> {
     let global = state.global.as_ref();

@@ -48,6 +48,16 @@ pub enum Rejection {
         /// What needs it.
         by: String,
     },
+    /// There are as many as there may be.
+    #[error("{holder} has {limit} {nouns}, the limit is {limit}")]
+    Full {
+        /// What has them.
+        holder: String,
+        /// What it has.
+        nouns: &'static str,
+        /// How many it may have.
+        limit: usize,
+    },
     /// The object has changed since the caller looked at it.
     #[error("{key} was last changed at revision {found}, not {expected}; read it again")]
     Mismatch {
@@ -85,6 +95,7 @@ impl Rejection {
             Self::NotFound { .. } => "not_found",
             Self::AlreadyExists { .. } => "already_exists",
             Self::InUse { .. } => "in_use",
+            Self::Full { .. } => "limit_exceeded",
             Self::Mismatch { .. } => "mismatch",
             Self::ReadOnly { .. } => "read_only",
         }

@@ -10,20 +10,31 @@ use crate::lang::ast::{BoundaryAst, ParameterName, PolicyAst};
 use crate::lang::{parse_boundary, parse_policy};
 use crate::model::binding::{Binding, BindingKey};
 use crate::model::catalogue::Catalogue;
-use crate::model::id::{BoundaryId, PolicyId};
+use crate::model::id::{BoundaryId, GroupId, PolicyId};
+use crate::model::limits;
 use crate::model::policy::Policy;
 use crate::model::state::{AccountState, Shared, State};
 
-/// Bindings whose problem with a changed text is told, the others being counted; and warnings about it.
+/// Bindings whose problem with a changed text is told, the others being counted; and warnings about bindings.
 const TOLD: usize = 20;
 
 /// What was found out about the texts of one account. It holds as long as they, the catalogue and the account's strictness
-/// stay as they are.
+/// stay as they are, and no binding is taken away.
 #[derive(Debug, Default)]
 pub struct Texts {
     policies: HashMap<PolicyId, Arc<PolicyAst>>,
     boundaries: HashMap<BoundaryId, Arc<BoundaryAst>>,
     joints: HashMap<(PolicyId, BTreeSet<BoundaryId>), Joint>,
+    counts: HashMap<GroupId, Counted>,
+}
+
+/// The bindings of a group, as they were counted last.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    /// Of the group; no more are counted than it may have.
+    own: usize,
+    /// Of the whole account at that time.
+    all: usize,
 }
 
 /// A policy with a set of boundaries.
@@ -43,7 +54,9 @@ pub(super) struct Verdict {
     pub(super) misfits: Arc<[Misfit]>,
     /// Why it is refused, as far as its size is.
     pub(super) too_large: Option<ExpansionTooLarge>,
-    /// What its author should know about its parameters.
+    /// Parameters that nothing uses.
+    pub(super) surplus: Vec<BindWarning>,
+    /// What its author should know about the values of the others.
     pub(super) of_values: Vec<BindWarning>,
     /// What its author should know about its boundaries.
     pub(super) of_texts: Arc<[BindWarning]>,
@@ -83,6 +96,44 @@ impl Texts {
         trees.collect()
     }
 
+    /// How many bindings a group has at most; as many as it has, where that is the limit.
+    ///
+    /// They are counted again only where those that came since could all be its own, so that many bindings can be made one
+    /// after the other.
+    pub(super) fn bindings_of_group(&mut self, owned: &AccountState, group: GroupId) -> usize {
+        let all = owned.bindings.len();
+        let counted = self.counts.entry(group).or_default();
+        let most = counted.own + all.saturating_sub(counted.all);
+        if most < limits::GROUP_BINDINGS || counted.own == limits::GROUP_BINDINGS {
+            return most;
+        }
+        let own = owned.bindings_of_group(group).take(limits::GROUP_BINDINGS).count();
+        *counted = Counted { own, all };
+        own
+    }
+
+    /// What should be known of each binding that has boundaries, its warnings of `code`.
+    pub(super) fn told_of_boundaries(
+        mut self,
+        state: &State,
+        owned: &AccountState,
+        catalogue: &Catalogue,
+        code: &str,
+    ) -> Vec<String> {
+        let mut told = Told::default();
+        let narrowed = owned.bindings.values().filter(|binding| !binding.value.boundaries.is_empty());
+        for binding in narrowed.map(|binding| &binding.value) {
+            let Some(policy) = state.policy(owned, binding.policy).map(|policy| &policy.value) else { continue };
+            let joint = self.joint(owned, catalogue, policy, &binding.boundaries);
+            let warnings = joint.into_iter().flat_map(|joint| joint.warnings.iter());
+            warnings.filter(|warning| warning.code == code).for_each(|warning| told.of_policy(policy, warning));
+            if told.is_full() {
+                break;
+            }
+        }
+        told.finish()
+    }
+
     /// Whether `policy` can be bound with these boundaries and parameters.
     pub(super) fn judge(
         &mut self,
@@ -92,15 +143,24 @@ impl Texts {
         boundaries: &BTreeSet<BoundaryId>,
         parameters: &BTreeMap<String, String>,
     ) -> Verdict {
+        let joint = self.joint(owned, catalogue, policy, boundaries);
+        joint.map(|joint| joint.judge(parameters)).unwrap_or_default()
+    }
+
+    /// A policy with these boundaries, looked at once.
+    fn joint(
+        &mut self,
+        owned: &AccountState,
+        catalogue: &Catalogue,
+        policy: &Policy,
+        boundaries: &BTreeSet<BoundaryId>,
+    ) -> Option<&mut Joint> {
         let key = (policy.id, boundaries.clone());
         if !self.joints.contains_key(&key) {
             let joint = self.join(owned, catalogue, policy, boundaries);
             self.joints.insert(key.clone(), joint);
         }
-        match self.joints.get_mut(&key) {
-            Some(joint) => joint.judge(parameters),
-            None => Verdict::default(),
-        }
+        self.joints.get_mut(&key)
     }
 
     fn join(
@@ -139,7 +199,8 @@ impl Joint {
         Verdict {
             misfits: Arc::clone(misfits),
             too_large: *too_large,
-            of_values: requirements.warnings(parameters),
+            surplus: requirements.surplus(parameters),
+            of_values: requirements.of_values(parameters),
             of_texts: Arc::clone(warnings),
         }
     }
@@ -168,7 +229,7 @@ impl Change<'_> {
         bindings: impl Iterator<Item = (BindingKey, &'b Shared<Binding>)>,
         found: &mut Violations,
     ) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut told = Told::default();
         let mut refused = 0;
         for (key, binding) in bindings {
             let binding = &binding.value;
@@ -182,16 +243,56 @@ impl Change<'_> {
                     found.add(self.field, code, format!("binding `{key}` would not be valid: {problem}"));
                 }
             }
-            for warning in verdict.of_texts.iter().map(|warning| format!("policy `{}`: {warning}", policy.name)) {
-                if warnings.len() < TOLD && !warnings.contains(&warning) {
-                    warnings.push(warning);
-                }
-            }
+            verdict.of_texts.iter().for_each(|warning| told.of_policy(policy, warning));
+            verdict.of_values.iter().for_each(|warning| told.of_binding(&key, warning));
         }
         if refused > TOLD {
             found.add(self.field, "binding_invalid", format!("{} more bindings would not be valid", refused - TOLD));
         }
-        warnings
+        told.finish()
+    }
+}
+
+/// Warnings about several bindings, each told once, and no more than there is use for.
+#[derive(Default)]
+struct Told {
+    warnings: Vec<String>,
+    left_out: bool,
+}
+
+// === impl Told ===
+
+impl Told {
+    fn of_policy(&mut self, policy: &Policy, warning: &BindWarning) {
+        self.add(format!("policy `{}`: {warning}", policy.name));
+    }
+
+    fn of_binding(&mut self, binding: &BindingKey, warning: &BindWarning) {
+        self.add(format!("binding `{binding}`: {warning}"));
+    }
+
+    fn add(&mut self, warning: String) {
+        if self.warnings.contains(&warning) {
+            return;
+        }
+        if self.warnings.len() < TOLD {
+            self.warnings.push(warning);
+        } else {
+            self.left_out = true;
+        }
+    }
+
+    /// Whether nothing that comes now would be told.
+    const fn is_full(&self) -> bool {
+        self.left_out
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        if self.left_out {
+            self.warnings
+                .push("there are more warnings about bindings than are told here [warnings_left_out]".to_owned());
+        }
+        self.warnings
     }
 }
 

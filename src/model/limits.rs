@@ -28,6 +28,10 @@ pub const BINDING_PARAMETERS: usize = 64;
 pub const PARAMETER_VALUE_BYTES: usize = 1_024;
 /// Boundaries of one binding.
 pub const BINDING_BOUNDARIES: usize = 20;
+/// Bindings of one group, of all its levels.
+pub const GROUP_BINDINGS: usize = 10_000;
+/// Boundaries of one account (reference ch. 4.1).
+pub const ACCOUNT_BOUNDARIES: usize = 2_000;
 /// Statements that one binding expands to: counted before equal ones are merged, without those that grant nothing.
 pub const EXPANDED_STATEMENTS: usize = 10_000;
 /// Metadata entries of one binding.

@@ -26,8 +26,15 @@ pub struct Publisher {
     pub metrics: Metrics,
     /// The retired statements that were reported last; empty at first.
     pub retired: Vec<Retired>,
-    /// Snapshots that were replaced, and that a request may still hold; empty at first.
-    pub replaced: Vec<Arc<Snapshot>>,
+    /// What was replaced, and a request may still hold; empty at first.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A snapshot that is not served any more.
+pub struct Replaced {
+    snapshot: Arc<Snapshot>,
+    /// What it was made of. The two share most of what they hold, so that the last of them to go frees it.
+    state: Option<Arc<State>>,
 }
 
 /// A bound statement that the catalogue no longer knows in full.
@@ -51,10 +58,11 @@ impl Publisher {
             let (Some((store, state)), Some((revision, at))) = (state, confirmed) else { continue };
             if !is_same(tried.as_ref(), &state) {
                 // A state that was refused is not built again; the next one is.
-                tried = Some(Arc::clone(&state));
-                if self.build(store, Arc::clone(&state), at).await {
-                    serving = Some(Arc::clone(&state));
+                let refused = tried.replace(Arc::clone(&state)).filter(|it| !is_same(serving.as_ref(), it));
+                if refused.is_some() {
+                    tokio::task::spawn_blocking(move || drop(refused));
                 }
+                self.build(store, &state, at, &mut serving).await;
             }
             // A snapshot is as young as the last time its state was known to be the newest, never younger.
             if is_same(serving.as_ref(), &state) && state.revision == revision {
@@ -64,50 +72,56 @@ impl Publisher {
         }
     }
 
-    /// Builds and publishes the snapshot of `state`; whether requests see it now.
-    async fn build(&mut self, store: StoreId, state: Arc<State>, at: Moment) -> bool {
+    /// Builds and publishes the snapshot of `state`, which is `serving` then.
+    async fn build(&mut self, store: StoreId, state: &Arc<State>, at: Moment, serving: &mut Option<Arc<State>>) {
         let previous = self.snapshots.current().ok().map(|published| Arc::clone(&published.snapshot));
-        let revision = state.revision;
         let begun = Instant::now();
-        let base = previous.clone();
+        let (source, base) = (Arc::clone(state), previous.clone());
         let built = tokio::task::spawn_blocking(move || {
-            let snapshot = Snapshot::build(store, &state, base.as_deref())?;
+            let snapshot = Snapshot::build(store, &source, base.as_deref())?;
             let retired = snapshot.retired().collect();
-            Ok((snapshot, retired))
+            Ok((Arc::new(snapshot), retired))
         });
-        let published = match built.await {
+        match built.await {
             Ok(Ok((snapshot, retired))) => {
                 self.report_retired(retired);
-                self.publish(snapshot, at, begun)
+                let not_served = if self.publish(&snapshot, at, begun) {
+                    let state = serving.replace(Arc::clone(state));
+                    previous.map(|snapshot| Replaced { snapshot, state })
+                } else {
+                    Some(Replaced { snapshot, state: None })
+                };
+                self.replaced.extend(not_served);
             }
-            Ok(Err(rejected)) => self.reject(revision, &rejected),
+            Ok(Err(rejected)) => self.reject(state.revision, &rejected),
             Err(panicked) => {
                 self.metrics.build_rejected();
-                tracing::error!(revision = revision.get(), error = %panicked, "the build failed; the last snapshot stays");
-                false
+                let revision = state.revision.get();
+                tracing::error!(revision, error = %panicked, "the build failed; the last snapshot stays");
             }
-        };
-        self.replaced.extend(previous.filter(|_| published));
+        }
         self.drop_replaced();
-        published
     }
 
-    /// The last one to hold an old snapshot frees it, which takes a while: not a request, and not on a thread that serves.
+    /// The last one to hold an old snapshot or its state frees it, which takes a while: not a request, and not on a thread
+    /// that serves.
     fn drop_replaced(&mut self) {
         // Nobody can get hold of a replaced snapshot any more, so a count of one stays one.
-        let (free, held) = std::mem::take(&mut self.replaced).into_iter().partition(|it| Arc::strong_count(it) == 1);
+        let is_free = |it: &Replaced| Arc::strong_count(&it.snapshot) == 1;
+        let (unheld, held) = std::mem::take(&mut self.replaced).into_iter().partition(is_free);
         self.replaced = held;
-        let free: Vec<Arc<Snapshot>> = free;
-        if !free.is_empty() {
-            tokio::task::spawn_blocking(move || drop(free));
+        let unheld: Vec<Replaced> = unheld;
+        if !unheld.is_empty() {
+            tokio::task::spawn_blocking(move || unheld.into_iter().for_each(Replaced::free));
         }
     }
 
-    fn publish(&self, snapshot: Snapshot, at: Moment, begun: Instant) -> bool {
+    /// Whether requests see it now.
+    fn publish(&self, snapshot: &Arc<Snapshot>, at: Moment, begun: Instant) -> bool {
         let token = snapshot.token();
         let revision = token.revision.get();
         let took = begun.elapsed();
-        if !self.snapshots.publish(Arc::new(snapshot), at) {
+        if !self.snapshots.publish(Arc::clone(snapshot), at) {
             self.metrics.build_rejected();
             tracing::error!(revision, "the control plane went back to an older revision; the last snapshot stays");
             return false;
@@ -119,10 +133,9 @@ impl Publisher {
         true
     }
 
-    fn reject(&self, revision: Revision, rejected: &BuildRejected) -> bool {
+    fn reject(&self, revision: Revision, rejected: &BuildRejected) {
         self.metrics.build_rejected();
         tracing::error!(revision = revision.get(), error = %rejected, "the update is refused; the last snapshot stays");
-        false
     }
 
     /// Says which bound statements the catalogue no longer knows (rules R30), when that changes.
@@ -136,6 +149,15 @@ impl Publisher {
         }
         tracing::warn!(statements = retired.len(), "bound statements that the catalogue does not know");
         self.retired = retired;
+    }
+}
+
+// === impl Replaced ===
+
+impl Replaced {
+    fn free(self) {
+        let Self { snapshot, state } = self;
+        drop((snapshot, state));
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::compile::shipped_global;
 use crate::model::account::{Account, Environment};
 use crate::model::binding::Binding;
-use crate::model::id::{AccountId, GroupId, PolicyId, UserId};
+use crate::model::id::{AccountId, BoundaryId, GroupId, PolicyId, UserId};
 use crate::model::identity::{Group, GroupOwner, User, UserKind, UserState};
 use crate::model::level::{BindingLevel, Level};
 use crate::model::mutation::{Actor, Edit, Mutation};
 use crate::model::object::{Object, ObjectKey, Record};
-use crate::model::policy::Policy;
+use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::{Revision, StoreId};
 use crate::model::state::State;
 use crate::proto::doorward as pb;
@@ -73,14 +73,25 @@ pub(super) fn policy(owner: u8, number: u8, statements: &str) -> Object {
     Object::Policy(account_id(owner), policy)
 }
 
+pub(super) fn boundary(owner: u8, number: u8, query: &str) -> Object {
+    let name = format!("boundary {number}").parse().unwrap();
+    let boundary = Boundary { id: BoundaryId::from_bytes([number; 16]), name, query: query.to_owned() };
+    Object::Boundary(account_id(owner), boundary)
+}
+
 /// Binds policy `number` to group 1.
 pub(super) fn binding(owner: u8, number: u8) -> Object {
+    bound(owner, number, [])
+}
+
+/// Binds policy `number` to group 1 within boundaries.
+pub(super) fn bound<const N: usize>(owner: u8, number: u8, boundaries: [u8; N]) -> Object {
     let binding = Binding {
         policy: PolicyId::from_bytes([number; 16]),
         group: GroupId::from_bytes([1; 16]),
         level: BindingLevel::Account,
         parameters: [].into(),
-        boundaries: [].into(),
+        boundaries: boundaries.into_iter().map(|number| BoundaryId::from_bytes([number; 16])).collect(),
         metadata: [].into(),
     };
     Object::Binding(account_id(owner), binding)

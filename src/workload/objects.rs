@@ -12,6 +12,7 @@ use crate::model::catalogue::CatalogueEntry;
 use crate::model::id::{BoundaryId, GroupId, PolicyId, UserId};
 use crate::model::identity::{Group, GroupIds, GroupOwner, User, UserKind, UserState};
 use crate::model::level::{BindingLevel, Level};
+use crate::model::limits;
 use crate::model::object::{Change, Object, ObjectKey, Record};
 use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
@@ -194,8 +195,10 @@ impl Workload {
         numbers.iter().map(|number| self.group_id(*number)).collect()
     }
 
+    /// No more than an account may have, so that it can be loaded.
     const fn boundary_count(&self) -> usize {
-        self.dimensions.policies.div_ceil(POLICIES_PER_BOUNDARY)
+        let count = self.dimensions.policies.div_ceil(POLICIES_PER_BOUNDARY);
+        if count < limits::ACCOUNT_BOUNDARIES { count } else { limits::ACCOUNT_BOUNDARIES }
     }
 
     fn group_id(&self, number: usize) -> GroupId {

@@ -57,6 +57,12 @@ fn a_workload_has_as_many_objects_as_were_asked_for() {
 }
 
 #[test]
+fn a_workload_has_no_more_boundaries_than_an_account_may_have() {
+    let count = |policies| Workload::new(Dimensions { policies, groups: 1, users: 1 }, 3).boundaries().count();
+    assert_eq!([11, 19_990, 20_000, 20_010, 100_000].map(count), [2, 1_999, 2_000, 2_000, 2_000]);
+}
+
+#[test]
 fn texts_are_valid_in_the_account() {
     let workload = small();
     let mut catalogue = Catalogue::shipped().clone();

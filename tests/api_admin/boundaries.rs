@@ -1,6 +1,7 @@
 //! Boundaries: their texts, and what a change of one does to the bindings that name it.
 
 use doorward::proto::doorward as pb;
+use doorward::proto::doorward::account_service_client::AccountServiceClient;
 use doorward::proto::doorward::binding_service_client::BindingServiceClient;
 use tonic::Code;
 
@@ -189,4 +190,23 @@ async fn the_boundary_of_one_account_is_none_of_another() {
     );
     let refused = refused(&world, Code::InvalidArgument, bound).await;
     assert_eq!(fields(&refused), ["binding.boundary_ids[0]"], "another account's boundary is none");
+}
+
+#[tokio::test]
+async fn who_makes_an_account_strict_or_loose_is_told_what_that_does() {
+    let world = World::new().await;
+    // No condition of it is known to `storage:buckets:read`.
+    let host = world.make::<Boundaries>(named("host", HOST)).await;
+    create::<Bindings>(&world, within(&world, &host, &[]), PLAIN).await.unwrap();
+    let change = async |strict_boundaries: bool| {
+        let account =
+            pb::Account { id: world.account.clone(), name: "Harbour".to_owned(), strict_boundaries, metadata: None };
+        let request = pb::UpdateAccountRequest { account: Some(account), ..pb::UpdateAccountRequest::default() };
+        AccountServiceClient::new(world.caller()).update_account(request).await.unwrap().into_inner().warnings
+    };
+    for (strict, code) in [(true, "[boundary_copy_dropped]"), (false, "[boundary_leaves_unrestricted]")] {
+        let warnings = change(strict).await;
+        assert!(matches!(&warnings[..], [one] if one.contains("`host`") && one.ends_with(code)), "{warnings:?}");
+        assert_eq!(change(strict).await, Vec::<String>::new(), "nothing is otherwise than before");
+    }
 }

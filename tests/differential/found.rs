@@ -1,12 +1,14 @@
 //! A case that the two answer differently: made small, then told.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::{fmt, fs};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use doorward::lang::ast::PolicyAst;
 use doorward::lang::parse_policy;
 use doorward::model::id::AccountId;
+use doorward::model::moment::Moment;
 use doorward::model::object::{Change, Object, ObjectKey};
 use doorward::model::policy::Policy;
 use doorward::model::state::{AccountState, State};
@@ -22,8 +24,12 @@ use crate::store;
 /// Cases tried on the way to a small one.
 const STEPS: usize = 4_000;
 
+/// How the engine is asked: what it answers, and until when that may be kept. A test plants a difference here.
+pub(crate) type Ask = dyn Fn(&Snapshot, AccountId, &Question) -> (Answer, Option<Moment>);
+
 /// A case with both answers.
-pub(crate) struct Found {
+pub(crate) struct Found<'a> {
+    ask: &'a Ask,
     accepted: State,
     forgotten: Vec<String>,
     account: AccountId,
@@ -59,6 +65,7 @@ impl fmt::Display for Wrong {
 
 /// The reference's answer, and what is wrong with the engine's.
 pub(crate) fn compare(
+    ask: &Ask,
     reference: &Reference,
     snapshot: Result<&Snapshot, &BuildRejected>,
     account: AccountId,
@@ -67,7 +74,7 @@ pub(crate) fn compare(
 ) -> (Answer, Option<Wrong>) {
     let answer = reference.decide(question);
     let (found, until) = match snapshot {
-        Ok(snapshot) => engine::ask_until(snapshot, account, question),
+        Ok(snapshot) => ask(snapshot, account, question),
         Err(rejected) => return (answer, Some(Wrong::NoSnapshot(rejected.to_string()))),
     };
     if found != answer {
@@ -97,28 +104,29 @@ fn within(at: Timestamp, until: Option<Timestamp>, edges: &BTreeSet<Timestamp>) 
 
 // === impl Found ===
 
-impl Found {
+impl<'a> Found<'a> {
     /// The smallest case found on the way from the one that these choices make.
     ///
     /// # Panics
     /// Where the two answer that one alike.
-    pub(crate) fn shrunk(state: Vec<u8>, question: Vec<u8>) -> Self {
+    pub(crate) fn shrunk(ask: &'a Ask, state: Vec<u8>, question: Vec<u8>) -> Self {
         let mut steps = STEPS;
-        let mut found = Self::of_choices(&state, &question).expect("a mismatch");
-        let state = smaller(state, &mut steps, &mut |bytes| keep(&mut found, Self::of_choices(bytes, &question)));
-        smaller(question, &mut steps, &mut |bytes| keep(&mut found, Self::of_choices(&state, bytes)));
+        let mut found = Self::of_choices(ask, &state, &question).expect("a mismatch");
+        let state = smaller(state, &mut steps, &mut |bytes| keep(&mut found, Self::of_choices(ask, bytes, &question)));
+        smaller(question, &mut steps, &mut |bytes| keep(&mut found, Self::of_choices(ask, &state, bytes)));
         found.prune();
         found
     }
 
     /// The case that these choices make; `None` where both answer it alike.
-    fn of_choices(state: &[u8], choices: &[u8]) -> Option<Self> {
+    fn of_choices(ask: &'a Ask, state: &[u8], choices: &[u8]) -> Option<Self> {
         let world = world(&mut Choices::new(state));
         let question = question(&mut Choices::new(choices), &world);
-        Self::of(world.accepted, world.forgotten, world.account, question, world.mentioned.edges)
+        Self::of(ask, world.accepted, world.forgotten, world.account, question, world.mentioned.edges)
     }
 
     fn of(
+        ask: &'a Ask,
         accepted: State,
         forgotten: Vec<String>,
         account: AccountId,
@@ -128,8 +136,8 @@ impl Found {
         let state = forget(&accepted, account, &forgotten);
         let evaluator = Reference::new(&state, account);
         let snapshot = Snapshot::build(store(), &state, None);
-        let (reference, wrong) = compare(&evaluator, snapshot.as_ref(), account, &question, &edges);
-        wrong.map(|wrong| Self { accepted, forgotten, account, question, edges, reference, wrong })
+        let (reference, wrong) = compare(ask, &evaluator, snapshot.as_ref(), account, &question, &edges);
+        wrong.map(|wrong| Self { ask, accepted, forgotten, account, question, edges, reference, wrong })
     }
 
     /// Takes away what the mismatch does not need: attributes, objects that nothing refers to, statements.
@@ -153,7 +161,7 @@ impl Found {
     }
 
     fn attempt(&mut self, state: State, question: Question) -> bool {
-        let next = Self::of(state, self.forgotten.clone(), self.account, question, self.edges.clone());
+        let next = Self::of(self.ask, state, self.forgotten.clone(), self.account, question, self.edges.clone());
         keep(self, next)
     }
 
@@ -220,13 +228,27 @@ impl Found {
         shorter
     }
 
-    /// Writes the case below `folder` and says where, with its content.
+    /// Writes the case into `folder`, into a file that only the same case has, and says where.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub(crate) fn save(&self, folder: &Path) -> io::Result<PathBuf> {
+        let text = self.vector();
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let file = folder.join(format!("differential_found_{:016x}.toml", hasher.finish()));
+        fs::write(&file, &text).map(|()| file)
+    }
+
+    fn vector(&self) -> String {
+        vector(&self.accepted, self.account, &self.forgotten, &self.question, &self.reference)
+    }
+
+    /// Saves the case in `folder` and tells it.
     pub(crate) fn tell(&self, folder: &Path) -> String {
-        let text = vector(&self.accepted, self.account, &self.forgotten, &self.question, &self.reference);
-        let file = folder.join("differential_found.toml");
-        let written = fs::write(&file, &text).map(|()| format!("written to `{}`", file.display()));
+        let written = self.save(folder).map(|file| format!("written to `{}`", file.display()));
         let written = written.unwrap_or_else(|error| format!("not written: {error}"));
-        let (reference, wrong) = (&self.reference, &self.wrong);
+        let (text, reference, wrong) = (self.vector(), &self.reference, &self.wrong);
         format!(
             "the engine is wrong; the smallest case is {written}\n\n{text}\nreference: {reference:#?}\nengine: {wrong}"
         )
@@ -234,7 +256,7 @@ impl Found {
 }
 
 /// Takes the next case where there is one and the engine fails in the same way.
-fn keep(found: &mut Found, next: Option<Found>) -> bool {
+fn keep<'a>(found: &mut Found<'a>, next: Option<Found<'a>>) -> bool {
     match next {
         Some(next) if std::mem::discriminant(&next.wrong) == std::mem::discriminant(&found.wrong) => {
             *found = next;

@@ -1,9 +1,9 @@
-//! Limits of a binding in a state file, and many bindings of one group.
+//! Limits of a binding in a state file, and of the bindings of one group and the boundaries of an account.
 
 use serde_json::{Map, Value, json};
 
 use crate::drivers::Told;
-use crate::{ask, check_edge, loaded};
+use crate::{ask, check_edge, check_refused, loaded};
 
 const LOGS: &str = "ALLOW storage:logs:read;";
 
@@ -95,19 +95,27 @@ fn a_filled_in_value_has_4096_bytes() {
     }
 }
 
-/// There is no limit on the bindings of a group: so many are built, and each of them counts.
+/// So many are built, and each of them counts. The limit is of the group: others have room.
 #[test]
 fn a_group_has_10000_bindings() {
-    let binding =
-        |n: usize| json!({"policy": "P", "group": "G", "level": "account", "parameters": {"host": format!("h{n}")}});
-    let loaded = loaded(json!({
-        "policies": [{
-            "name": "P",
-            "level": "account",
-            "statements": r#"ALLOW storage:logs:read WHERE storage:host.name = "${bindParam:host}";"#,
-        }],
-        "bindings": (0..10_000).map(binding).collect::<Vec<_>>(),
-    }));
+    let binding = |group: &str, n: usize| {
+        let parameters = json!({"host": format!("h{n}")});
+        json!({"policy": "P", "group": group, "level": "account", "parameters": parameters})
+    };
+    let state = |count: usize| {
+        let others = [binding("ALL_USERS", 0), binding("H", 0), binding("H", 1)];
+        json!({
+            "groups": [{"name": "G"}, {"name": "H"}],
+            "policies": [{
+                "name": "P",
+                "level": "account",
+                "statements": r#"ALLOW storage:logs:read WHERE storage:host.name = "${bindParam:host}";"#,
+            }],
+            "bindings": others.into_iter().chain((0..count).map(|n| binding("G", n))).collect::<Vec<_>>(),
+        })
+    };
+    check_refused(state(10_001), "bindings[10003] limit_exceeded", 10_000);
+    let loaded = loaded(state(10_000));
     for (host, decision) in [("h0", "ALLOW"), ("h4999", "ALLOW"), ("h9999", "ALLOW"), ("h10000", "DENY")] {
         let told = ask(&loaded, "storage:logs:read", &[("storage:host.name", host)]);
         assert_eq!(told.decision.as_deref(), Some(decision), "{host}");
@@ -117,4 +125,12 @@ fn a_group_has_10000_bindings() {
         unsaid,
         Told { decision: Some("DENY".to_owned()), code: Some("no_match".to_owned()), ..Told::default() }
     );
+}
+
+#[test]
+fn an_account_has_2000_boundaries() {
+    check_edge(2_000, "boundaries[2000] limit_exceeded", |count| {
+        let boundary = |n: usize| json!({"name": format!("b{n}"), "query": "global:week-day = 'Monday';"});
+        json!({"boundaries": (0..count).map(boundary).collect::<Vec<_>>()})
+    });
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use doorward::model::binding::Binding;
 use doorward::model::id::BoundaryId;
+use doorward::model::level::BindingLevel;
 use doorward::model::mutation::Edit;
 use doorward::model::object::Object;
 use doorward::model::policy::Boundary;
@@ -10,7 +12,7 @@ use doorward::proto::doorward as pb;
 use tonic::{Code, Status};
 
 use crate::control_plane::fields;
-use crate::nouns::{Bindings, Noun, PLAIN, Policies, World};
+use crate::nouns::{Bindings, Boundaries, Noun, PLAIN, Policies, World};
 use crate::times;
 
 /// What is made at the limit is kept; one past it, this one field is wrong, the limit is named and nothing is changed.
@@ -88,16 +90,14 @@ async fn a_filled_in_value_is_refused_by_the_parameters() {
 #[tokio::test]
 async fn the_boundaries_of_a_binding_are_refused_by_their_field() {
     let world = World::new().await;
-    let account = world.account.parse().unwrap();
     // 25 ways to pick one of each name.
     let names = ["storage:table-name", "storage:bucket-name"];
     let query = (0..10).map(|n| format!("{} = \"v{n}\";", names[n % 2])).collect::<Vec<_>>().join("\n");
-    let boundary =
-        |n| Boundary { id: BoundaryId::random(), name: format!("b{n}").parse().unwrap(), query: query.clone() };
-    let boundaries: Vec<_> = (0..21).map(boundary).collect();
-    let ids: Vec<_> = boundaries.iter().map(|boundary| boundary.id.to_string()).collect();
-    // There is no call that makes one.
-    world.server.commit(boundaries.into_iter().map(|boundary| Edit::Put(Object::Boundary(account, boundary))));
+    let mut ids = Vec::new();
+    for n in 0..21 {
+        let boundary = pb::Boundary { name: format!("b{n}"), query: query.clone(), ..pb::Boundary::default() };
+        ids.push(world.make::<Boundaries>(boundary).await.id);
+    }
     let some = |count: usize| pb::Binding { boundary_ids: ids[..count].to_vec(), ..Bindings::sample(&world, 1) };
     check_edge::<Bindings>(&world, 20, "binding.boundary_ids", some).await;
 
@@ -110,4 +110,49 @@ async fn the_boundaries_of_a_binding_are_refused_by_their_field() {
     }
     let wide = |count: usize| pb::Binding { policy_id: policies[count - 10_000].clone(), ..some(20) };
     check_edge::<Bindings>(&world, 10_000, "binding.boundary_ids", wide).await;
+}
+
+/// What is refused as there are too many already: the call is right, so no field of it is wrong.
+async fn check_full<N: Noun>(world: &World, one_more: N::Form, limit: usize) {
+    let before = world.server.contents();
+    let status = N::create(world.caller(), &world.account, one_more, PLAIN).await.expect_err("one past the limit");
+    assert_eq!((status.code(), fields(&status)), (Code::ResourceExhausted, Vec::new()), "{status:?}");
+    assert!(status.message().contains(&format!("the limit is {limit}")), "{status:?}");
+    assert_eq!(world.server.contents(), before, "a refusal changes nothing");
+}
+
+#[tokio::test]
+async fn an_account_has_2000_boundaries() {
+    let world = World::new().await;
+    let account = world.account.parse().unwrap();
+    let query = "global:week-day = 'Monday';".to_owned();
+    let boundary =
+        |n| Boundary { id: BoundaryId::random(), name: format!("b{n}").parse().unwrap(), query: query.clone() };
+    // All but the last in one commit, as so many calls take long.
+    world.server.commit((1..2_000).map(|n| Edit::Put(Object::Boundary(account, boundary(n)))));
+    let named = |name: &str| pb::Boundary { name: name.to_owned(), query: query.clone(), ..pb::Boundary::default() };
+    world.make::<Boundaries>(named("the last")).await;
+    check_full::<Boundaries>(&world, named("one more"), 2_000).await;
+}
+
+#[tokio::test]
+async fn a_group_has_10000_bindings() {
+    let world = World::new().await;
+    let account = world.account.parse().unwrap();
+    let (policy, group) = (world.policy.parse().unwrap(), world.group.parse().unwrap());
+    let binding = |n: usize| Binding {
+        policy,
+        group,
+        level: BindingLevel::Account,
+        parameters: [("team".to_owned(), format!("t{n}"))].into(),
+        boundaries: [].into(),
+        metadata: [].into(),
+    };
+    world.server.commit((1..10_000).map(|n| Edit::Put(Object::Binding(account, binding(n)))));
+    let of_team = |team: &str| pb::Binding {
+        parameters: [("team".to_owned(), team.to_owned())].into(),
+        ..Bindings::sample(&world, 1)
+    };
+    world.make::<Bindings>(of_team("the last")).await;
+    check_full::<Bindings>(&world, of_team("one more"), 10_000).await;
 }

@@ -75,6 +75,15 @@ fn absent_names_are_no_attributes() {
 }
 
 #[test]
+fn a_request_has_10000_absent_names() {
+    let absent = |count: usize| {
+        let names = (1..count).map(|n| format!("y:{n}")).chain([NAMES[0].to_owned()]);
+        Question { absent: names.collect(), ..question(READ, &[]) }
+    };
+    check(&[(absent(10_000), Ok("ALLOW")), (absent(10_001), Err("absent"))]);
+}
+
+#[test]
 fn an_attribute_has_500_values() {
     for name in NAMES {
         let many = |count: usize| valued(name, vec!["v".to_owned(); count]);

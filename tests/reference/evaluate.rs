@@ -145,6 +145,9 @@ fn check_attributes(question: &Question) -> Result<(), Refused> {
     if question.attributes.len() > limits::REQUEST_ATTRIBUTES {
         return bad("attributes".to_owned());
     }
+    if question.absent.len() > limits::REQUEST_ABSENT {
+        return bad("absent".to_owned());
+    }
     for (name, values) in &question.attributes {
         let too_long = values.iter().any(|value| value.len() > limits::ATTRIBUTE_VALUE_BYTES);
         if name.starts_with("global:") || values.len() > limits::ATTRIBUTE_VALUES || too_long {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::time;
 use crate::lang::ast::{BoundaryAst, Condition};
 use crate::lang::diag::Diagnostic;
 use crate::lang::span::Spanned;
@@ -14,7 +13,8 @@ pub fn boundary(tree: &BoundaryAst) -> Vec<Diagnostic> {
     range_splits(tree).into_iter().map(told).collect()
 }
 
-/// The second `<` or `>` of each name that has several. Not where no value could be past both: then an OR was meant.
+/// The second `<` or `>` of each name that has several: also where no value is past both, as a name that is repeated is
+/// warned of whatever its values are.
 #[must_use]
 pub fn range_splits(tree: &BoundaryAst) -> Vec<&Spanned<Condition>> {
     let mut by_name: BTreeMap<&str, Vec<&Spanned<Condition>>> = BTreeMap::new();
@@ -23,8 +23,7 @@ pub fn range_splits(tree: &BoundaryAst) -> Vec<&Spanned<Condition>> {
             by_name.entry(condition.node.attribute.node.as_str()).or_default().push(condition);
         }
     }
-    let splits = by_name.into_values().filter(|lines| time::first_impossible(lines.iter().copied()).is_none());
-    splits.filter_map(|lines| lines.get(1).copied()).collect()
+    by_name.into_values().filter_map(|lines| lines.get(1).copied()).collect()
 }
 
 fn told(condition: &Spanned<Condition>) -> Diagnostic {

@@ -244,7 +244,8 @@ fn lines_of_a_boundary_make_no_range() {
         ("global:date > '2026-05-03Z';\nglobal:date < '2026-06-03+01:00';", "boundary_range_split@2:1"),
         ("global:time-of-day > '${bindParam:a}';\nglobal:time-of-day < '09:00Z';", "boundary_range_split@2:1"),
         ("global:time-of-day > '09:00Z';\nglobal:time-of-day > '17:00Z';", "boundary_range_split@2:1"),
-        ("global:time-of-day > '17:00Z';\nglobal:time-of-day < '09:00Z';", ""),
+        // No value is past both, so it may well be the OR that it is; that a name is repeated is told all the same.
+        ("global:time-of-day > '17:00Z';\nglobal:time-of-day < '09:00Z';", "boundary_range_split@2:1"),
         ("global:time-of-day > '09:00Z';\nglobal:date < '2026-05-03Z';", ""),
         ("global:date = '2026-05-03Z';\nglobal:date > '2026-05-05Z';", ""),
     ] {

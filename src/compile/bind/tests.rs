@@ -87,7 +87,7 @@ fn parameters_are_used_by_the_policy_or_by_a_boundary() {
     let (missing, none, surplus) = with(policy, &[boundary], false, |bound| {
         let requirements = Requirements::of(bound);
         let missing = requirements.misfits(&Parameters::new());
-        (missing, requirements.misfits(&given), requirements.warnings(&given))
+        (missing, requirements.misfits(&given), requirements.surplus(&given))
     });
     let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
     let expected = ["is missing; boundary `b0` uses `${bindParam:b}`", "is missing; the policy uses `${bindParam:p}`"];
@@ -127,7 +127,7 @@ fn r22_a_star_in_a_pattern_is_told_once_and_elsewhere_not() {
     let boundary =
         r#"storage:host.name MATCH ("${bindParam:p}*", "${bindParam:p}"); storage:log.source = "${bindParam:q}";"#;
     let given = parameters(&[("p", "a*"), ("q", "a*")]);
-    let told = with("ALLOW storage:logs:read;", &[boundary], false, |bound| Requirements::of(bound).warnings(&given));
+    let told = with("ALLOW storage:logs:read;", &[boundary], false, |bound| Requirements::of(bound).of_values(&given));
     assert_eq!(told.iter().map(|it| it.code).collect::<Vec<_>>(), ["literal_wildcard"]);
     assert!(told[0].message.contains("`p`"));
 }

@@ -99,9 +99,15 @@ fn misplaced_global(clause: Clause<'_>, value: &Spanned<Value>, kind: ValueKind)
     Some(Diagnostic::error("user_group_placement", value.span, message).with_help(help))
 }
 
-/// Rules R15. Ids are compared as they are printed, so that another spelling of an id matches as little as a name.
 fn no_group(clause: Clause<'_>, text: &str) -> Option<String> {
     let about_groups = clause.name() == GlobalCondition::UserGroup.name();
+    group_problem(text).filter(|_| about_groups)
+}
+
+/// Why no group can be `text` (rules R15). Ids are compared as they are printed, so that another spelling of an id matches
+/// as little as a name.
+#[must_use]
+pub fn group_problem(text: &str) -> Option<String> {
     let is_id = text.parse::<GroupId>().is_ok_and(|id| id.to_string() == text);
-    (about_groups && !is_id).then(|| format!("{} is no group id", excerpt(text)))
+    (!is_id).then(|| format!("{} is no group id", excerpt(text)))
 }

@@ -8,7 +8,7 @@ use crate::model::catalogue::{Catalogue, PermissionName};
 pub(super) struct Lowered<'a> {
     conditions: Vec<Bound<'a>>,
     /// No permission knows one of its names any more. To leave that condition out would widen, so nothing is granted.
-    retired: bool,
+    pub(super) retired: bool,
 }
 
 /// One condition of a boundary.

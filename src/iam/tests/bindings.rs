@@ -1,6 +1,8 @@
 //! Bindings: levels, parameters, limits, and identity by content.
 
 use super::*;
+use crate::iam::check;
+use crate::iam::texts::Texts;
 
 #[test]
 fn a_policy_is_bound_at_its_level_or_below() {
@@ -128,4 +130,65 @@ fn trap_12_updating_a_binding_replaces_it_in_one_plan() {
     check(update(world.template_with("z")), "already_exists");
     let gone = binding::delete(&world.state, world.account, key, None);
     check(gone, "delete binding");
+}
+
+#[test]
+fn r15_a_parameter_that_is_no_group_id_is_told() {
+    let mut world = world();
+    let id = PolicyId::random();
+    let text = r#"ALLOW storage:logs:read WHERE global:userGroup IN ("${bindParam:g}", "${bindParam:h}");"#;
+    world.take(world.policy(id, Level::Account, "grouped", text));
+    let (ops, upper) = (world.ops.to_string(), "0A0A0A0A-0A0A-4A0A-8A0A-0A0A0A0A0A0A");
+    for (g, h, expected) in [
+        (ops.as_str(), ops.as_str(), &[][..]),
+        ("Alpha", ops.as_str(), &["`Alpha`"][..]),
+        ("Alpha", "Alpha", &["`Alpha`"]),
+        // The id of a group has one spelling.
+        ("Alpha", upper, &["`Alpha`", upper]),
+    ] {
+        let parameters = BTreeMap::from([("g", g), ("h", h)].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let plan = world.bind(BindingFields { parameters, ..world.binding(id, BindingLevel::Account) }).unwrap();
+        assert_eq!(plan.warnings.len(), expected.len(), "{:?}", plan.warnings);
+        for (told, word) in plan.warnings.iter().zip(expected) {
+            assert!(told.contains(word) && told.ends_with("[user_group_not_uuid]"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_group_has_10000_bindings() {
+    let mut world = world();
+    let numbered = |world: &World, number: usize| {
+        let metadata = BTreeMap::from([("n".to_owned(), number.to_string())]);
+        BindingFields { metadata, ..world.binding(world.read, BindingLevel::Account) }
+    };
+    let (catalogue, mut texts) = (check::catalogue(&world.state, world.owned()).unwrap(), Texts::default());
+    let mut create =
+        |world: &World, fields| binding::create_against(&world.state, world.account, &catalogue, &mut texts, fields);
+    let other = GroupId::random();
+    world.take(group::create(&world.state, world.account, other, group_fields("other")));
+    let elsewhere = BindingFields { group: other, ..numbered(&world, 0) };
+    let plan = create(&world, elsewhere.clone());
+    let moved = world.bound(plan);
+    for number in 0..10_000 {
+        let plan = create(&world, numbered(&world, number));
+        world.take(plan);
+    }
+    let full = |planned: Planned| {
+        let refused = planned.unwrap_err();
+        assert_eq!(refused.code(), "limit_exceeded");
+        let told = format!("group `{}` has 10000 bindings, the limit is 10000", world.ops);
+        assert_eq!(refused.to_string(), told);
+    };
+    full(create(&world, numbered(&world, 10_000)));
+    full(create(&world, numbered(&world, 10_001)));
+    full(world.bind(numbered(&world, 10_000)));
+    let change = |key, fields| binding::update(&world.state, world.account, key, None, fields);
+    full(change(moved, numbered(&world, 10_000)));
+    // Its own place is free to it, and another group has room.
+    let key = world.owned().bindings_of_group(world.ops).next().unwrap().0;
+    check(change(key, numbered(&world, 10_000)), "delete binding, put binding");
+    let elsewhere = BindingFields { group: other, ..numbered(&world, 1) };
+    check(create(&world, elsewhere), "put binding");
+    check(world.bind(numbered(&world, 0)), "already_exists");
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::iam::preview::{self, Preview};
+use crate::model::policy::Boundary;
 
 const HOST: &str = r#"storage:host.name = "h";"#;
 const DATED: &str = r#"global:date < "${bindParam:until}";"#;
@@ -225,4 +226,75 @@ fn a_preview_is_refused_as_the_binding_would_be() {
     let missing = world.within(world.template, &[BoundaryId::random()], &[]);
     let refused = preview::preview(&world.state, world.account, missing.clone()).unwrap_err();
     assert_eq!(refused, world.bind(missing).unwrap_err());
+}
+
+#[test]
+fn d7_a_looser_account_is_told_what_is_open_again() {
+    let mut world = world();
+    let host = world.boundary("host", HOST);
+    world.take(world.bind(world.within(world.read, &[host], &[])));
+    world.take(world.bind(world.within(world.read, &[world.boundary], &[])));
+    let change = |world: &World, strict_boundaries| {
+        let fields = AccountFields { strict_boundaries, ..account_fields("Example") };
+        account::update(&world.state, world.account, None, fields)
+    };
+    let plan = change(&world, true).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_copy_dropped]"]);
+    world.take(Ok(plan));
+    assert_eq!(change(&world, true).unwrap().warnings, Vec::<String>::new(), "it was so before");
+    let plan = change(&world, false).unwrap();
+    assert_eq!(codes(&plan.warnings), ["[boundary_leaves_unrestricted]"]);
+    assert!(plan.warnings[0].starts_with("policy `read`: boundary `host`"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn warnings_about_many_bindings_are_told_up_to_a_number() {
+    let mut world = world();
+    for n in 0..25 {
+        let boundary = world.boundary(&format!("host {n}"), HOST);
+        world.take(world.bind(world.within(world.read, &[boundary], &[])));
+    }
+    let strict = AccountFields { strict_boundaries: true, ..account_fields("Example") };
+    let warnings = account::update(&world.state, world.account, None, strict).unwrap().warnings;
+    assert_eq!((warnings.len(), codes(&warnings)[20]), (21, "[warnings_left_out]"), "{warnings:?}");
+}
+
+#[test]
+fn r22_a_change_that_makes_a_star_literal_is_told_with_its_binding() {
+    let mut world = world();
+    let (scalar, pattern) =
+        (r#"storage:host.name = "${bindParam:b}";"#, r#"storage:host.name MATCH ("${bindParam:b}");"#);
+    let boundary = world.boundary("b", scalar);
+    let statements = |condition: &str| format!("ALLOW storage:logs:read WHERE {condition}");
+    let policy = world.logs(&statements(scalar));
+    // What nothing uses was told when it was bound.
+    let plan = world.bind(world.within(policy, &[boundary], &[("b", "a*"), ("more", "x")]));
+    let key = world.bound(plan);
+    let changed = policy_fields("logs", &statements(pattern));
+    let plan = policy::update(&world.state, world.account, policy, None, changed).unwrap();
+    for warnings in [plan.warnings, world.change(boundary, pattern).unwrap().warnings] {
+        assert_eq!(codes(&warnings), ["[literal_wildcard]"]);
+        assert!(warnings[0].starts_with(&format!("binding `{key}`: ")), "{warnings:?}");
+    }
+    assert_eq!(world.change(boundary, scalar).unwrap().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_account_has_2000_boundaries() {
+    let mut world = world();
+    for n in 1..2_000 {
+        let name = n.to_string().parse().unwrap();
+        let boundary = Boundary { id: BoundaryId::random(), name, query: HOST.to_owned() };
+        world.apply(&[Edit::Put(Object::Boundary(world.account, boundary))]);
+    }
+    let one_more = || {
+        let fields = BoundaryFields { name: "one more".to_owned(), query: HOST.to_owned() };
+        boundary::create(&world.state, world.account, BoundaryId::random(), fields)
+    };
+    let refused = one_more().unwrap_err();
+    assert_eq!(refused.code(), "limit_exceeded");
+    assert_eq!(refused.to_string(), "the account has 2000 boundaries, the limit is 2000");
+    check(world.change(world.boundary, HOST), "put boundary");
+    world.take(boundary::delete(&world.state, world.account, world.boundary, None));
+    world.boundary("in its place", HOST);
 }

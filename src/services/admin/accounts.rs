@@ -84,7 +84,11 @@ impl AccountService for Admin {
             let wanted = AccountFields { name, strict_boundaries };
             let plan = |state: &_| account::update(state, id, expected(expected_revision), wanted.clone());
             let carried = call.execute(NOUN, &request_id, plan)?;
-            Ok(pb::UpdateAccountResponse { account: Some(carried.account()?), revision_token: carried.revision_token })
+            Ok(pb::UpdateAccountResponse {
+                account: Some(carried.account()?),
+                warnings: carried.done.warnings.clone(),
+                revision_token: carried.revision_token,
+            })
         })
         .await
     }

@@ -31,6 +31,7 @@ pub(super) fn rejected(noun: &'static str, rejection: &Rejection) -> Status {
         Rejection::NotFound { .. } => Status::not_found(message),
         Rejection::AlreadyExists { .. } => Status::already_exists(message),
         Rejection::InUse { .. } | Rejection::ReadOnly { .. } => Status::failed_precondition(message),
+        Rejection::Full { .. } => Status::resource_exhausted(message),
         Rejection::Mismatch { .. } => Status::aborted(message),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::testing::{account, account_id, binding, furnished, policy, state, store_id};
+use super::super::testing::{account, account_id, binding, bound, boundary, furnished, policy, state, store_id};
 use super::*;
 use crate::model::attribute::Attributes;
 use crate::model::decision::{CheckRequest, Decision, RequestParts};
@@ -57,6 +57,23 @@ impl Fixture {
             }
         };
         tokio::time::timeout(Duration::from_mins(1), counted).await.expect("a refusal in time");
+    }
+
+    /// Waits until nobody holds it any more.
+    async fn freed(&self, revision: u64, holders: impl Fn() -> usize) {
+        let freed = async {
+            for second in 101.. {
+                // Whatever wakes the publisher makes it look; a heartbeat does.
+                let state = self.newest.borrow().state.clone();
+                let confirmed = Some((Revision::new(revision), moment(second)));
+                self.newest.send_replace(Newest { state, confirmed });
+                if holders() == 0 {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), freed).await.expect("it is freed in time");
     }
 
     fn age(&self, second: i64) -> u64 {
@@ -204,6 +221,37 @@ async fn r30_retired_statements_are_counted() {
 }
 
 #[tokio::test]
+async fn r30_an_allow_under_a_retired_boundary_is_counted() {
+    let mut fixture = Fixture::start();
+    let mut objects = furnished();
+    // The second statement is a DENY, which no boundary narrows.
+    objects.push(policy(1, 2, "ALLOW settings:schemas:read; DENY settings:objects:read;"));
+    objects.push(boundary(1, 1, "gone:for.good = \"x\";"));
+    objects.push(bound(1, 2, [1]));
+    fixture.tell(store_id(), 1, objects, 0);
+    fixture.published(store_id(), 1).await;
+    let line = "\ndoorward_snapshot_statements_retired 1\n";
+    assert!(fixture.metrics.open_metrics().contains(line), "{}", fixture.metrics.open_metrics());
+}
+
+/// Nothing is shared with the state after a reset, so that freeing it takes as long as freeing the snapshot does.
+#[tokio::test]
+async fn a_replaced_state_waits_for_its_snapshot() {
+    let mut fixture = Fixture::start();
+    fixture.tell(store_id(), 1, furnished(), 100);
+    let old = fixture.newest.borrow().state.as_ref().map(|(_, state)| Arc::downgrade(state)).unwrap();
+    fixture.published(store_id(), 1).await;
+    let held = fixture.snapshots.current().unwrap();
+    for revision in 2..4 {
+        fixture.tell(store_id(), revision, furnished(), 100);
+        fixture.published(store_id(), revision).await;
+    }
+    assert!(old.strong_count() > 0, "it was freed on a thread that serves");
+    drop(held);
+    fixture.freed(3, || old.strong_count()).await;
+}
+
+#[tokio::test]
 async fn a_request_that_holds_an_old_snapshot_does_not_free_it() {
     let mut fixture = Fixture::start();
     fixture.tell(store_id(), 1, furnished(), 100);
@@ -216,16 +264,5 @@ async fn a_request_that_holds_an_old_snapshot_does_not_free_it() {
     }
     drop(held);
     assert!(old.strong_count() > 0, "the request freed it");
-    let freed = async {
-        for second in 101.. {
-            // Whatever wakes the publisher makes it look; a heartbeat does.
-            let state = fixture.newest.borrow().state.clone();
-            fixture.newest.send_replace(Newest { state, confirmed: Some((Revision::new(3), moment(second))) });
-            if old.strong_count() == 0 {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_mins(1), freed).await.expect("it is freed in time");
+    fixture.freed(3, || old.strong_count()).await;
 }
