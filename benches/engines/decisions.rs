@@ -36,7 +36,7 @@ pub(crate) type Costs = BTreeMap<(Row, Size), Cost>;
 pub(crate) fn kinds(size: Size, regorus: bool) -> Vec<Kind> {
     let measured = |kind: &Kind| match kind {
         Kind::Doorward | Kind::Floor => true,
-        Kind::Cedar | Kind::CedarByEnvironment => size < Size::Xl,
+        Kind::Cedar(_) => size < Size::Xl,
         Kind::Regorus => regorus && size < Size::Xl,
     };
     Kind::ALL.into_iter().filter(measured).collect()
@@ -49,12 +49,22 @@ pub(crate) fn measure(world: &World, options: &Options, folder: &Path, costs: &m
     if !options.instructions || !instructions::is_installed() {
         return;
     }
-    for kind in kinds {
-        eprintln!("{}: instructions of {}", world.size.name(), kind.name());
-        for (row, mean) in instructions::count(kind, world.size, folder) {
+    for pair in kinds.chunks(2) {
+        for (row, mean) in count_together(pair, world.size, folder) {
             costs.entry((row, world.size)).or_default().instructions = Some(mean);
         }
     }
+}
+
+/// Instructions of engines at the same time, which others do not change.
+fn count_together(kinds: &[Kind], size: Size, folder: &Path) -> Vec<(Row, f64)> {
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    eprintln!("{}: instructions of {}", size.name(), names.join(" and "));
+    std::thread::scope(|scope| {
+        let counts = kinds.iter().map(|kind| scope.spawn(|| instructions::count(*kind, size, folder)));
+        let counts: Vec<_> = counts.collect();
+        counts.into_iter().flat_map(|count| count.join().expect("callgrind counts")).collect()
+    })
 }
 
 /// Times and allocations, after a look whether all engines agree.

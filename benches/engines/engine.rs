@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use doorward::workload::Request;
 
+use super::cedar::Arrangement;
 use super::world::World;
 
 /// An engine with the policies of an account.
@@ -34,10 +35,8 @@ pub(crate) trait Engine {
 pub(crate) enum Kind {
     Doorward,
     Floor,
-    /// A policy set for each group and permission.
-    Cedar,
-    /// A policy set for each group, permission and environment.
-    CedarByEnvironment,
+    /// In one of its arrangements.
+    Cedar(Arrangement),
     Regorus,
 }
 
@@ -95,16 +94,23 @@ fn decide_prepared<'e, E: Engine>(engine: &'e E, prepared: &[E::Prepared<'e>]) -
 // === impl Kind ===
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Doorward, Self::Floor, Self::Cedar, Self::CedarByEnvironment, Self::Regorus];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Doorward,
+        Self::Floor,
+        Self::Cedar(Arrangement::Linked),
+        Self::Cedar(Arrangement::Chosen),
+        Self::Cedar(Arrangement::ChosenByEnvironment),
+        Self::Regorus,
+    ];
 
     /// The name in options and tables.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Doorward => "doorward",
             Self::Floor => "floor",
-            Self::Cedar => "cedar",
-            Self::CedarByEnvironment => "cedar-by-environment",
+            Self::Cedar(Arrangement::Linked) => "cedar-linked",
+            Self::Cedar(Arrangement::Chosen) => "cedar-chosen",
+            Self::Cedar(Arrangement::ChosenByEnvironment) => "cedar-by-environment",
             Self::Regorus => "regorus",
         }
     }

@@ -12,8 +12,7 @@ use super::world::World;
 pub(crate) struct Fleet {
     doorward: Option<Doorward>,
     floor: Option<Floor>,
-    cedar: Option<Cedar>,
-    cedar_by_environment: Option<Cedar>,
+    cedars: Vec<(Kind, Cedar)>,
     rego: Option<Rego>,
 }
 
@@ -30,7 +29,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     /// For the figures of the table.
-    pub(crate) const FULL: Self = Self { fast: 20_000, slow: 2_000 };
+    pub(crate) const FULL: Self = Self { fast: 10_000, slow: 2_000 };
     /// To see that everything works.
     pub(crate) const QUICK: Self = Self { fast: 500, slow: 500 };
 
@@ -38,7 +37,7 @@ impl Counts {
     pub(crate) const fn of(self, kind: Kind) -> usize {
         match kind {
             Kind::Doorward | Kind::Floor => self.fast,
-            Kind::Cedar | Kind::CedarByEnvironment | Kind::Regorus => self.slow,
+            Kind::Cedar(_) | Kind::Regorus => self.slow,
         }
     }
 }
@@ -59,8 +58,7 @@ impl Fleet {
         match kind {
             Kind::Doorward => self.doorward = Some(Doorward::new(world)),
             Kind::Floor => self.floor = Some(Floor::new(account)),
-            Kind::Cedar => self.cedar = Some(Cedar::new(account, reached, false)),
-            Kind::CedarByEnvironment => self.cedar_by_environment = Some(Cedar::new(account, reached, true)),
+            Kind::Cedar(arrangement) => self.cedars.push((kind, Cedar::new(account, reached, arrangement))),
             Kind::Regorus => self.rego = Some(Rego::new(account)),
         }
     }
@@ -70,8 +68,9 @@ impl Fleet {
         let mut all = Vec::new();
         all.extend(of(Kind::Doorward, self.doorward.as_ref(), world, counts));
         all.extend(of(Kind::Floor, self.floor.as_ref(), world, counts));
-        all.extend(of(Kind::Cedar, self.cedar.as_ref(), world, counts));
-        all.extend(of(Kind::CedarByEnvironment, self.cedar_by_environment.as_ref(), world, counts));
+        for (kind, cedar) in &self.cedars {
+            all.extend(of(*kind, Some(cedar), world, counts));
+        }
         all.extend(of(Kind::Regorus, self.rego.as_ref(), world, counts));
         all
     }
@@ -83,8 +82,9 @@ impl Fleet {
     pub(crate) fn agree(&self, world: &World, counts: Counts) {
         let Some(doorward) = &self.doorward else { return };
         compare(Kind::Floor, self.floor.as_ref(), doorward, world, counts);
-        compare(Kind::Cedar, self.cedar.as_ref(), doorward, world, counts);
-        compare(Kind::CedarByEnvironment, self.cedar_by_environment.as_ref(), doorward, world, counts);
+        for (kind, cedar) in &self.cedars {
+            compare(*kind, Some(cedar), doorward, world, counts);
+        }
         compare(Kind::Regorus, self.rego.as_ref(), doorward, world, counts);
     }
 }

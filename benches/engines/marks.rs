@@ -3,6 +3,7 @@
 use doorward::workload::Size;
 
 use super::Figures;
+use super::cedar::Arrangement;
 use super::decisions::cost;
 use super::engine::{Form, Kind};
 use super::memory::Held;
@@ -28,6 +29,7 @@ pub(crate) fn marks(figures: &Figures) -> Vec<Mark> {
         most("XL ≤ 1.15 × the instructions of S", 1.15, figures.growth()),
         least("≥ 40 × fewer instructions than Cedar's best", 40.0, figures.times_fewer(&CEDARS, Form::Names)),
         least("the same with requests made before", 40.0, figures.times_fewer(&CEDARS, Form::Prepared)),
+        least("≥ 40 × fewer than Cedar linked to groups", 40.0, figures.times_fewer(&[LINKED], Form::Names)),
         least("≥ 100 × fewer instructions than regorus", 100.0, figures.times_fewer(&[Kind::Regorus], Form::Names)),
         least("the same with requests made before", 100.0, figures.times_fewer(&[Kind::Regorus], Form::Prepared)),
         most("no allocation a decision", 0.0, figures.allocations()),
@@ -41,7 +43,11 @@ pub(crate) fn marks(figures: &Figures) -> Vec<Mark> {
     ]
 }
 
-const CEDARS: [Kind; 2] = [Kind::Cedar, Kind::CedarByEnvironment];
+/// Cedar in every arrangement.
+const CEDARS: [Kind; 3] =
+    [Kind::Cedar(Arrangement::Linked), Kind::Cedar(Arrangement::Chosen), Kind::Cedar(Arrangement::ChosenByEnvironment)];
+
+const LINKED: Kind = Kind::Cedar(Arrangement::Linked);
 
 /// A figure of each size that has one.
 type Measured = Vec<(Size, f64)>;

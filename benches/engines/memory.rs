@@ -13,7 +13,7 @@ use doorward::eval::evaluate;
 use doorward::snapshot::build::Snapshot;
 use doorward::workload::{Dimensions, Size};
 
-use super::cedar::Cedar;
+use super::cedar::{Arrangement, Cedar};
 use super::floor::Floor;
 use super::rego::Rego;
 use super::world::{NOW, World, store};
@@ -27,8 +27,7 @@ pub(crate) enum Held {
     Snapshot,
     State,
     Floor,
-    Cedar,
-    CedarByEnvironment,
+    Cedar(Arrangement),
     Regorus,
 }
 
@@ -74,8 +73,10 @@ pub(crate) fn measure(world: &World, regorus: bool, heaps: &mut Heaps) {
     }
     // All sets of a larger account take minutes and gigabytes.
     if size == Size::S {
-        heaps.insert((Held::Cedar, size), accounts.heap(|world| Cedar::new(world.account(), None, false)));
-        heaps.insert((Held::CedarByEnvironment, size), accounts.heap(|world| Cedar::new(world.account(), None, true)));
+        for arrangement in Arrangement::ALL {
+            let heap = accounts.heap(|world| Cedar::new(world.account(), None, arrangement));
+            heaps.insert((Held::Cedar(arrangement), size), heap);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use doorward::workload::Size;
 
 use super::Figures;
+use super::cedar::Arrangement;
 use super::changes::Latencies;
 use super::decisions::{Cost, cost};
 use super::engine::{Kind, Row};
@@ -156,16 +157,24 @@ fn grouped(number: i64) -> String {
 // === impl Held ===
 
 impl Held {
-    const ALL: [Self; 6] =
-        [Self::Snapshot, Self::State, Self::Floor, Self::Cedar, Self::CedarByEnvironment, Self::Regorus];
+    const ALL: [Self; 7] = [
+        Self::Snapshot,
+        Self::State,
+        Self::Floor,
+        Self::Cedar(Arrangement::Linked),
+        Self::Cedar(Arrangement::Chosen),
+        Self::Cedar(Arrangement::ChosenByEnvironment),
+        Self::Regorus,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Snapshot => "doorward: snapshot",
             Self::State => "doorward: state beside it",
             Self::Floor => "floor",
-            Self::Cedar => "cedar: all policy sets",
-            Self::CedarByEnvironment => "cedar-by-environment: all policy sets",
+            Self::Cedar(Arrangement::Linked) => "cedar-linked: all policy sets",
+            Self::Cedar(Arrangement::Chosen) => "cedar-chosen: all policy sets",
+            Self::Cedar(Arrangement::ChosenByEnvironment) => "cedar-by-environment: all policy sets",
             Self::Regorus => "regorus",
         }
     }
