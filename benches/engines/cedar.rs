@@ -23,7 +23,7 @@ use cedar_policy::{
     Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicySet,
     Request as CedarRequest, RestrictedExpression,
 };
-use doorward::model::id::GroupId;
+use doorward::model::id::{EnvironmentId, GroupId};
 use doorward::model::identity::UserState;
 use doorward::model::policy::Effect;
 use doorward::model::state::AccountState;
@@ -264,16 +264,16 @@ impl Names {
             None if self.arrangement == Arrangement::ChosenByEnvironment => {
                 self.environments.values().copied().chain([ACCOUNT]).collect()
             }
-            environment => vec![self.environment(environment.as_ref().map(|id| id.as_str()))],
+            environment => vec![self.environment(environment.as_ref().map(EnvironmentId::as_str))],
         }
     }
 
     fn write_policy(&self, text: &mut String, group: u32, clause: &Clause) {
-        let (verb, test): (_, fn(&Test) -> String) = match clause.effect {
+        let (verb, expression): (_, fn(&Test) -> String) = match clause.effect {
             Effect::Allow => ("permit", holds),
             Effect::Deny => ("forbid", is_not_false),
         };
-        let any = |tests: &Requirement| any(tests.iter().map(test));
+        let any = |tests: &Requirement| any(tests.iter().map(expression));
         let all: Vec<_> = clause.requirements.iter().map(any).collect();
         let when = if all.is_empty() { String::new() } else { format!(" when {{ {} }}", all.join(" && ")) };
         // Writing into a string cannot fail.

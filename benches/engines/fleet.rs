@@ -48,7 +48,9 @@ impl Fleet {
     /// Builds these engines.
     pub(crate) fn new(kinds: &[Kind], world: &World, counts: Counts) -> Self {
         let mut fleet = Self::default();
-        kinds.iter().for_each(|kind| fleet.add(*kind, world, counts));
+        for kind in kinds {
+            fleet.add(*kind, world, counts);
+        }
         fleet
     }
 

@@ -22,8 +22,8 @@ pub(crate) struct Mark {
 
 /// Every mark.
 pub(crate) fn marks(figures: &Figures) -> Vec<Mark> {
-    let most = |text, most: f64, figures| Mark::of(text, figures, move |it| it <= most);
-    let least = |text, least: f64, figures| Mark::of(text, figures, move |it| it >= least);
+    let most = |text, most: f64, figures: Measured| Mark::of(text, &figures, move |it| it <= most);
+    let least = |text, least: f64, figures: Measured| Mark::of(text, &figures, move |it| it >= least);
     vec![
         most("≤ 1,500 instructions a decision at every size", 1_500.0, figures.instructions(Kind::Doorward)),
         most("XL ≤ 1.15 × the instructions of S", 1.15, figures.growth()),
@@ -55,8 +55,8 @@ type Measured = Vec<(Size, f64)>;
 // === impl Mark ===
 
 impl Mark {
-    fn of(text: &'static str, figures: Measured, reaches: impl Fn(f64) -> bool) -> Self {
-        let reached = (!figures.is_empty()).then(|| figures.iter().all(|(_, figure)| reaches(*figure)));
+    fn of(text: &'static str, figures: &[(Size, f64)], fits: impl Fn(f64) -> bool) -> Self {
+        let reached = (!figures.is_empty()).then(|| figures.iter().all(|(_, figure)| fits(*figure)));
         let told = figures.iter().map(|(size, figure)| format!("{} {}", size.name(), number(*figure)));
         Self { text, reached, measured: told.collect::<Vec<_>>().join(", ") }
     }

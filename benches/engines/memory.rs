@@ -127,8 +127,8 @@ impl<'w> Accounts<'w> {
 
 /// Bytes that are live once something is built.
 fn live<T>(build: impl FnOnce() -> T) -> f64 {
-    let mut built = None;
-    let counted = allocation_counter::measure(|| built = Some(build()));
-    drop(built);
+    let mut held = None;
+    let counted = allocation_counter::measure(|| held = Some(build()));
+    drop(held);
     counted.bytes_current as f64
 }

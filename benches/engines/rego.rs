@@ -13,7 +13,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorward::model::id::GroupId;
+use doorward::model::id::{EnvironmentId, GroupId};
 use doorward::model::identity::UserState;
 use doorward::model::policy::Effect;
 use doorward::model::state::AccountState;
@@ -150,7 +150,7 @@ impl Engine for Rego {
         ])
     }
 
-    fn decide<'e>(&'e self, input: &Value) -> bool {
+    fn decide(&self, input: &Value) -> bool {
         let mut machine = self.0.borrow_mut();
         machine.set_input(input.clone());
         let answer = machine.execute_entry_point_by_index(0).expect("the policy has an answer");
@@ -172,7 +172,9 @@ fn data(account: &AccountState) -> Value {
         account.groups.keys().zip(0_u32..).map(|(id, number)| (*id, Value::from(number.to_string()))).collect();
     let mut indexes = Indexes::new(account);
     for (id, group) in &groups {
-        clauses_of(account, *id).iter().for_each(|clause| indexes.add(group, clause));
+        for clause in clauses_of(account, *id) {
+            indexes.add(group, &clause);
+        }
     }
     let Indexes { grants, denials, .. } = indexes;
     object([("users", users(account, &groups)), ("grants", frozen(grants)), ("denials", frozen(denials))])
@@ -202,7 +204,7 @@ fn frozen(index: Index) -> Value {
 
 impl Indexes {
     fn new(account: &AccountState) -> Self {
-        let environments = account.environments.keys().map(|id| id.as_str());
+        let environments = account.environments.keys().map(EnvironmentId::as_str);
         let targets = environments.chain([ACCOUNT]).map(Value::from).collect();
         Self { targets, grants: Index::new(), denials: Index::new() }
     }

@@ -17,6 +17,9 @@ const NAME: usize = 46;
 /// Columns of a figure.
 const FIGURE: usize = 10;
 
+/// A part of a table: its title, and where its figures are.
+type Part<T> = (&'static str, fn(T) -> Option<f64>);
+
 /// Everything that was measured.
 pub(crate) fn tables(figures: &Figures, sizes: &[Size], marks: &[Mark]) -> String {
     [decision_table(figures, sizes), memory_table(figures, sizes), change_table(figures, sizes), mark_list(marks)]
@@ -25,7 +28,7 @@ pub(crate) fn tables(figures: &Figures, sizes: &[Size], marks: &[Mark]) -> Strin
 
 fn decision_table(figures: &Figures, sizes: &[Size]) -> String {
     let mut text = String::new();
-    let parts: [(&str, fn(Cost) -> Option<f64>); 3] = [
+    let parts: [Part<Cost>; 3] = [
         ("instructions a decision, mean", |it| it.instructions),
         ("nanoseconds a decision, median of passes", |it| Some(it.nanoseconds)),
         ("allocations a decision, mean", |it| Some(it.allocations)),
@@ -56,15 +59,19 @@ fn memory_table(figures: &Figures, sizes: &[Size]) -> String {
         return String::new();
     }
     let mut text = String::new();
-    let parts: [(&str, fn(&Heap) -> f64); 3] = [
-        ("live bytes a policy", |it| it.policy),
-        ("live bytes a user", |it| it.user),
-        ("live bytes with one of everything", |it| it.base),
+    let parts: [Part<Heap>; 3] = [
+        ("live bytes a policy", |it| Some(it.policy)),
+        ("live bytes a user", |it| Some(it.user)),
+        ("live bytes with one of everything", |it| Some(it.base)),
     ];
     for (title, figure) in parts {
         head(&mut text, title, sizes);
         for held in Held::ALL {
-            line(&mut text, held.name(), sizes.iter().map(|size| figures.heaps.get(&(held, *size)).map(figure)));
+            line(
+                &mut text,
+                held.name(),
+                sizes.iter().map(|size| figures.heaps.get(&(held, *size)).copied().and_then(figure)),
+            );
         }
     }
     text.push_str("\nA snapshot shares its records with the state, where they are counted.\n");
@@ -146,7 +153,7 @@ fn grouped(number: i64) -> String {
     let digits = number.abs().to_string();
     let mut text = String::from(if number < 0 { "-" } else { "" });
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
