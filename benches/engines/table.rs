@@ -15,7 +15,7 @@ use super::memory::{Heap, Held};
 /// Columns before the figures.
 const NAME: usize = 46;
 /// Columns of a figure.
-const FIGURE: usize = 10;
+const FIGURE: usize = 12;
 
 /// A part of a table: its title, and where its figures are.
 type Part<T> = (&'static str, fn(T) -> Option<f64>);
@@ -27,6 +27,9 @@ pub(crate) fn tables(figures: &Figures, sizes: &[Size], marks: &[Mark]) -> Strin
 }
 
 fn decision_table(figures: &Figures, sizes: &[Size]) -> String {
+    if figures.costs.is_empty() {
+        return String::new();
+    }
     let mut text = String::new();
     let parts: [Part<Cost>; 3] = [
         ("instructions a decision, mean", |it| it.instructions),
@@ -40,7 +43,7 @@ fn decision_table(figures: &Figures, sizes: &[Size]) -> String {
             line(&mut text, &row.to_string(), figures);
         }
     }
-    if sizes.contains(&Size::Xl) && !figures.costs.is_empty() {
+    if sizes.contains(&Size::Xl) {
         text.push_str("\nCedar and regorus are not measured at XL.");
     }
     text.push_str("\nCedar's policy sets are those that the requests reach.\n");
