@@ -98,7 +98,7 @@ fn decide(workload: &Workload, snapshot: &Snapshot, random: &mut Random) -> bool
     let (user, permission) = (pick(&workload.users, random), pick(&workload.permissions, random));
     let environment = ENVIRONMENTS.get(random.below(2)).copied().unwrap_or_default();
     let attributes = [("settings:schemaId", Values::One("value-1")), ("shared:app-id", Values::One("value-2"))];
-    let attributes = Attributes::new(attributes, []).expect("the attributes are within the limits");
+    let attributes = Attributes::new(&attributes, &[]).expect("the attributes are within the limits");
     let parts = RequestParts { user: &user, environment, level: "", permission: &permission };
     let request = CheckRequest::new(parts, attributes, NOW).expect("the request is within the limits");
     let outcome = snapshot.decide(workload.account, &request).expect("the names exist");

@@ -23,7 +23,7 @@ pub mod who_can;
 
 pub use condition::Truth;
 pub use effective::effective;
-pub use engine::evaluate;
+pub use engine::{Prepared, evaluate};
 pub use explain::explain;
 pub use filter::filter;
 pub use list::list_permissions;

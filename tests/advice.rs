@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use doorward::compile::check;
 use doorward::lang::diag::{Diagnostic, LineIndex};
 use doorward::lang::literal::request_time;
-use doorward::model::attribute::{Attributes, Values};
+use doorward::model::attribute::{Supplied, Values};
 use doorward::model::catalogue::Catalogue;
 use doorward::model::decision::{CheckRequest, Decision, RequestParts};
 use doorward::model::revision::StoreId;
@@ -130,7 +130,8 @@ fn decisions(statements: &[String]) -> Vec<Decision> {
         let supplied = known.iter().filter_map(|(name, known)| Some((*name, Values::Many(known.as_ref()?))));
         let absent = known.iter().filter(|(_, known)| known.as_ref().is_some_and(Vec::is_empty)).map(|(name, _)| *name);
         let supplied = supplied.filter(|(_, values)| values.iter().next().is_some());
-        let attributes = Attributes::new(supplied, absent).expect("attributes");
+        let supplied = Supplied::new(supplied, absent);
+        let attributes = supplied.attributes().expect("attributes");
         let parts = RequestParts { user: "u@example.com", environment: "prod", level: "", permission };
         let request = CheckRequest::new(parts, attributes, request_time(time).expect("a time")).expect("a request");
         decisions.push(snapshot.decide(loaded.account, &request).expect("a decision").decision());

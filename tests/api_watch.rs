@@ -318,9 +318,8 @@ async fn a_sidecar_decides_by_a_changed_boundary_at_once() {
 fn asked(state: &State, account: &str, user: &str) -> (&'static str, Option<String>) {
     let snapshot = Snapshot::build(StoreId::random(), state, None).unwrap();
     let parts = RequestParts { user, environment: "prod", level: "", permission: "hub:catalog:read" };
-    let attributes = Attributes::new([], []).unwrap();
     let at = request_time("2026-03-02T12:00:00Z").unwrap();
-    let request = CheckRequest::new(parts, attributes, at).unwrap();
+    let request = CheckRequest::new(parts, Attributes::default(), at).unwrap();
     let outcome = snapshot.decide(account.parse().unwrap(), &request).unwrap();
     let reason = outcome.reason();
     (reason.code.name(), reason.statement.map(|it| it.policy().name.to_string()))

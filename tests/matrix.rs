@@ -15,7 +15,7 @@ use doorward::compile::account::account_catalogue;
 use doorward::eval::Reason;
 use doorward::lang::literal::request_time;
 use doorward::lang::parse_policy;
-use doorward::model::attribute::{Attributes, Values};
+use doorward::model::attribute::{Supplied, Values};
 use doorward::model::catalogue::Catalogue;
 use doorward::model::decision::{CheckRequest, ReasonCode, RequestParts};
 use doorward::model::defaults::Defaults;
@@ -152,10 +152,11 @@ impl Example {
 
     fn ask<T>(&self, place: Option<&str>, user: &str, question: &Question, read: impl FnOnce(&Reason<'_>) -> T) -> T {
         let supplied = question.attributes.iter().map(|(name, value)| (*name, Values::One(value)));
-        let attributes = Attributes::new(supplied, []).unwrap();
+        let supplied = Supplied::new(supplied, []);
         let (environment, level) = place.map_or(("", "account"), |environment| (environment, ""));
         let parts = RequestParts { user, environment, level, permission: &question.permission };
-        let request = CheckRequest::new(parts, attributes, request_time(question.time).unwrap()).unwrap();
+        let request =
+            CheckRequest::new(parts, supplied.attributes().unwrap(), request_time(question.time).unwrap()).unwrap();
         let outcome = self.snapshot.decide(self.loaded.account, &request).unwrap();
         read(&outcome.reason())
     }

@@ -33,6 +33,7 @@ use smallvec::SmallVec;
 
 use super::clauses::{Clause, Comparison, Requirement, Test, clauses_of};
 use super::engine::Engine;
+use super::world::Told;
 
 /// What chooses a set: group, permission, and environment where that is not left to the policies.
 type Key = (u32, u32, u32);
@@ -171,7 +172,7 @@ fn users(account: &AccountState, numbers: &FxHashMap<GroupId, u32>) -> FxHashMap
 impl Engine for Cedar {
     type Prepared<'e> = Asked<'e>;
 
-    fn prepare<'e>(&'e self, request: &'e Request) -> Asked<'e> {
+    fn prepare<'e>(&'e self, request: &'e Told<'_>) -> Asked<'e> {
         let user = request.user.as_str();
         let groups = self.users.get(user).map(AsRef::as_ref).unwrap_or_default();
         let permission = self.names.permissions[request.permission.as_str()];

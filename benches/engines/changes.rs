@@ -131,7 +131,8 @@ fn decide(world: &World, handle: &SnapshotHandle, most: usize, stop: &AtomicBool
 
 fn is_allowed(world: &World, handle: &SnapshotHandle, request: &Request) -> bool {
     let current = handle.current().expect("a snapshot was published");
-    let check = request.check(NOW).expect("the request is within the limits");
+    let supplied = request.supplied();
+    let check = request.check(&supplied, NOW).expect("the request is within the limits");
     let outcome = current.snapshot.decide(world.workload.account(), &check).expect("the names exist");
     outcome.permit().is_some()
 }

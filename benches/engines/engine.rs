@@ -2,8 +2,10 @@
 //!
 //! A lane decides a range of requests in one of these forms:
 //!
-//! - *names*: from a request that owns its texts to the decision, all of it measured;
+//! - *names*: from a request of strings (user, permission, environment, a list of attributes with their values) to the
+//!   decision, all of it measured;
 //! - *prepared*: the request has been put into the engine's own terms before;
+//! - *ids*: of Doorward, the names have been found before as well;
 //! - *worst*: names, by the user whose groups have the most bindings.
 
 use std::cell::Cell;
@@ -14,7 +16,7 @@ use std::ops::Range;
 use doorward::workload::Request;
 
 use super::cedar::Arrangement;
-use super::world::World;
+use super::world::{Told, World};
 
 /// An engine with the policies of an account.
 pub(crate) trait Engine {
@@ -24,7 +26,7 @@ pub(crate) trait Engine {
         Self: 'e;
 
     /// Puts a request into the engine's own terms.
-    fn prepare<'e>(&'e self, request: &'e Request) -> Self::Prepared<'e>;
+    fn prepare<'e>(&'e self, request: &'e Told<'_>) -> Self::Prepared<'e>;
 
     /// Whether it is allowed.
     fn decide<'e>(&'e self, prepared: &Self::Prepared<'e>) -> bool;
@@ -45,6 +47,7 @@ pub(crate) enum Kind {
 pub(crate) enum Form {
     Names,
     Prepared,
+    Ids,
     Worst,
 }
 
@@ -66,23 +69,26 @@ pub(crate) struct Lane<'a> {
 
 /// The lanes of an engine, over as many requests.
 pub(crate) fn lanes<'a, E: Engine>(kind: Kind, engine: &'a E, world: &'a World, requests: usize) -> Vec<Lane<'a>> {
-    let any = world.first_requests(requests);
+    // They stay to the end of the process: what is prepared borrows from them.
+    let told = |requests: &'a [Request]| -> &'a [Told<'a>] { Vec::leak(requests.iter().map(Told::new).collect()) };
+    let (any, by_worst) = (told(world.first_requests(requests)), told(&world.worst));
     let prepared: Vec<_> = any.iter().map(|request| engine.prepare(request)).collect();
     let names = move |range: Range<usize>| decide_names(engine, &any[range]);
-    let worst = move |range: Range<usize>| decide_names(engine, &world.worst[range]);
+    let worst = move |range: Range<usize>| decide_names(engine, &by_worst[range]);
     let prepared = move |range: Range<usize>| decide_prepared(engine, &prepared[range]);
     let row = |form| Row { kind, form };
     let mut lanes = vec![
         Lane::new(row(Form::Names), any.len(), names),
         Lane::new(row(Form::Prepared), any.len(), prepared),
-        Lane::new(row(Form::Worst), world.worst.len(), worst),
+        Lane::new(row(Form::Worst), by_worst.len(), worst),
     ];
-    lanes.truncate(kind.forms().len());
+    let forms = kind.forms();
+    lanes.retain(|lane| forms.contains(&lane.row.form));
     lanes
 }
 
 #[inline(never)]
-fn decide_names<E: Engine>(engine: &E, requests: &[Request]) -> usize {
+fn decide_names<'e, E: Engine>(engine: &'e E, requests: &'e [Told<'_>]) -> usize {
     requests.iter().filter(|request| engine.decide(&engine.prepare(black_box(request)))).count()
 }
 
@@ -119,21 +125,26 @@ impl Kind {
 impl Kind {
     /// What its lanes begin from.
     pub(crate) fn forms(self) -> Vec<Form> {
-        let worst = matches!(self, Self::Doorward | Self::Floor);
-        Form::ALL.into_iter().filter(|form| worst || *form != Form::Worst).collect()
+        let has = |form: &Form| match form {
+            Form::Names | Form::Prepared => true,
+            Form::Ids => self == Self::Doorward,
+            Form::Worst => matches!(self, Self::Doorward | Self::Floor),
+        };
+        Form::ALL.into_iter().filter(has).collect()
     }
 }
 
 // === impl Form ===
 
 impl Form {
-    pub(crate) const ALL: [Self; 3] = [Self::Names, Self::Prepared, Self::Worst];
+    pub(crate) const ALL: [Self; 4] = [Self::Names, Self::Prepared, Self::Ids, Self::Worst];
 
     /// The name between processes.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Names => "names",
             Self::Prepared => "prepared",
+            Self::Ids => "ids",
             Self::Worst => "worst",
         }
     }
@@ -147,7 +158,7 @@ impl Row {
             (Form::Names, Kind::Doorward) => "names, with reasons",
             (Form::Names, Kind::Floor) => "names",
             (Form::Names, _) => "request made from names",
-            (Form::Prepared, Kind::Floor) => "ids",
+            (Form::Prepared, Kind::Floor) | (Form::Ids, _) => "ids",
             (Form::Prepared, _) => "request made before",
             (Form::Worst, _) => "names, worst subject",
         }
@@ -163,7 +174,7 @@ impl fmt::Display for Row {
 // === impl Lane ===
 
 impl<'a> Lane<'a> {
-    fn new(row: Row, requests: usize, decide: impl Fn(Range<usize>) -> usize + 'a) -> Self {
+    pub(crate) fn new(row: Row, requests: usize, decide: impl Fn(Range<usize>) -> usize + 'a) -> Self {
         Self { row, requests, decide: Box::new(decide), next: Cell::new(0) }
     }
 

@@ -5,7 +5,7 @@ use super::doorward::Doorward;
 use super::engine::{Engine, Kind, Lane, lanes};
 use super::floor::Floor;
 use super::rego::Rego;
-use super::world::World;
+use super::world::{Told, World};
 
 /// Engines that were built.
 #[derive(Default)]
@@ -69,6 +69,7 @@ impl Fleet {
     pub(crate) fn lanes<'a>(&'a self, world: &'a World, counts: Counts) -> Vec<Lane<'a>> {
         let mut all = Vec::new();
         all.extend(of(Kind::Doorward, self.doorward.as_ref(), world, counts));
+        all.extend(self.doorward.as_ref().map(|doorward| doorward.by_ids(world, counts.of(Kind::Doorward))));
         all.extend(of(Kind::Floor, self.floor.as_ref(), world, counts));
         for (kind, cedar) in &self.cedars {
             all.extend(of(*kind, Some(cedar), world, counts));
@@ -98,8 +99,9 @@ fn of<'a, E: Engine>(kind: Kind, engine: Option<&'a E>, world: &'a World, counts
 fn compare<E: Engine>(kind: Kind, engine: Option<&E>, doorward: &Doorward, world: &World, counts: Counts) {
     let Some(engine) = engine else { return };
     for request in world.first_requests(counts.of(kind)) {
-        let theirs = engine.decide(&engine.prepare(request));
-        let ours = doorward.decide(&doorward.prepare(request));
+        let told = Told::new(request);
+        let theirs = engine.decide(&engine.prepare(&told));
+        let ours = doorward.decide(&doorward.prepare(&told));
         assert_eq!(theirs, ours, "{} and doorward differ about {request:?}", kind.name());
     }
 }

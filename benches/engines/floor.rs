@@ -11,11 +11,11 @@ use doorward::model::id::GroupId;
 use doorward::model::identity::{User, UserState};
 use doorward::model::policy::Effect;
 use doorward::model::state::AccountState;
-use doorward::workload::Request;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::clauses::{Clause, Comparison, Reason, Test, clauses_of};
 use super::engine::Engine;
+use super::world::Told;
 
 /// No environment: the account itself, or a grant that counts everywhere.
 const ACCOUNT: u32 = u32::MAX;
@@ -95,7 +95,7 @@ fn group_numbers(user: &User, numbers: &FxHashMap<GroupId, u32>) -> Box<[u32]> {
 impl Engine for Floor {
     type Prepared<'e> = Ids<'e>;
 
-    fn prepare<'e>(&'e self, request: &'e Request) -> Ids<'e> {
+    fn prepare<'e>(&'e self, request: &'e Told<'_>) -> Ids<'e> {
         let named = |name: &String| self.environments.iter().position(|known| **known == **name).expect("is known");
         Ids {
             groups: self.users.get(request.user.as_str()).map(AsRef::as_ref),

@@ -96,7 +96,8 @@ pub(crate) fn hold(size: Size) {
     let snapshot = Snapshot::build(store(), &world.state, None).expect("the workload compiles");
     let program = snapshot.account(world.workload.account()).expect("the account of the workload");
     for request in &world.requests {
-        let check = request.check(NOW).expect("the request is within the limits");
+        let supplied = request.supplied();
+        let check = request.check(&supplied, NOW).expect("the request is within the limits");
         black_box(evaluate(program, &check).expect("the names exist").decision());
     }
     print!("{}", std::fs::read_to_string("/proc/self/status").unwrap_or_default());

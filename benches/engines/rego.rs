@@ -17,13 +17,13 @@ use doorward::model::id::{EnvironmentId, GroupId};
 use doorward::model::identity::UserState;
 use doorward::model::policy::Effect;
 use doorward::model::state::AccountState;
-use doorward::workload::Request;
 use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::vm::RegoVM;
 use regorus::{Engine as Frontend, Value};
 
 use super::clauses::{Clause, Comparison, Requirement, Test, clauses_of};
 use super::engine::Engine;
+use super::world::Told;
 
 const POLICY: &str = r#"
 package doorward
@@ -131,7 +131,7 @@ impl Rego {
 impl Engine for Rego {
     type Prepared<'e> = Value;
 
-    fn prepare<'e>(&'e self, request: &'e Request) -> Value {
+    fn prepare<'e>(&'e self, request: &'e Told<'_>) -> Value {
         let attributes = request.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str().into()));
         object([
             ("user", request.user.as_str().into()),

@@ -1,5 +1,8 @@
 //! What every engine is given: the account of a size and the requests about it.
 
+use std::ops::Deref;
+
+use doorward::model::attribute::Supplied;
 use doorward::model::moment::Moment;
 use doorward::model::revision::StoreId;
 use doorward::model::state::{AccountState, State};
@@ -47,6 +50,29 @@ impl World {
     /// The first requests, for engines that are too slow for all of them.
     pub(crate) fn first_requests(&self, count: usize) -> &[Request] {
         self.requests.get(..count).unwrap_or(&self.requests)
+    }
+}
+
+/// A request as strings: what every engine starts from.
+pub(crate) struct Told<'w> {
+    request: &'w Request,
+    /// The attributes, as Doorward takes a list of them.
+    pub(crate) supplied: Supplied<'w>,
+}
+
+// === impl Told ===
+
+impl<'w> Told<'w> {
+    pub(crate) fn new(request: &'w Request) -> Self {
+        Self { request, supplied: request.supplied() }
+    }
+}
+
+impl Deref for Told<'_> {
+    type Target = Request;
+
+    fn deref(&self) -> &Request {
+        self.request
     }
 }
 

@@ -147,7 +147,8 @@ impl Decider<'_> {
         let request::Line { id, question } = request::read(line, self.line_bytes);
         let decided = question.and_then(|question| {
             let now = Moment::from((self.now)());
-            let check = question.check(now)?;
+            let supplied = question.supplied();
+            let check = question.check(&supplied, now)?;
             let outcome = self.snapshot.decide(self.account, &check).map_err(request::Failure::from)?;
             Ok(answer::decision(&id, &outcome, self.snapshot.revision()))
         });

@@ -14,7 +14,7 @@ use super::eval::load;
 use crate::compile::describe::DescribedCondition;
 use crate::eval;
 use crate::lang::literal::request_time;
-use crate::model::attribute::{Attributes, Values};
+use crate::model::attribute::{Supplied, Values};
 use crate::model::catalogue::Operator;
 use crate::model::decision::{CheckRequest, RequestParts, Unanswerable};
 use crate::model::moment::{Moment, SECOND};
@@ -94,10 +94,10 @@ fn offline(
     };
     let attributes = attributes(args);
     let supplied = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
-    let attributes = Attributes::new(supplied, args.absent.iter().map(String::as_str))?;
+    let supplied = Supplied::new(supplied, args.absent.iter().map(String::as_str));
     let ExplainArgs { user, environment, level, permission, .. } = args;
     let at = moment(args)?.unwrap_or_else(|| now.into());
-    let request = CheckRequest::new(RequestParts { user, environment, level, permission }, attributes, at)?;
+    let request = CheckRequest::new(RequestParts { user, environment, level, permission }, supplied.attributes()?, at)?;
     let program = snapshot.account(account).ok_or_else(|| Unanswerable::UnknownAccount(account.to_string()))?;
     Ok(explained(&eval::explain(program, &request)?, snapshot.token()))
 }

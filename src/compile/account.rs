@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
-
 use super::chunks::Chunks;
+use super::environments::Environments;
 use super::group::GroupProgram;
+use super::mentions::Mentions;
 use super::subjects::{GroupNumbers, Subject, Subjects};
 use crate::model::catalogue::{Catalogue, PermissionNumber, ROLE_PREFIX};
 use crate::model::id::{AccountId, EnvironmentId, GroupId, PolicyId};
@@ -32,11 +32,11 @@ pub struct AccountProgram {
     pub roles: Arc<Roles>,
     /// Every user and service user.
     pub subjects: Subjects,
-    environments: Arc<FxHashMap<EnvironmentId, u32>>,
-    /// The number of the next environment: none is given twice.
-    next_environment: u32,
+    environments: Arc<Environments>,
     /// By number.
     groups: Chunks<GroupProgram>,
+    /// Which of them have a clause about a permission.
+    mentions: Mentions,
     group_numbers: Arc<GroupNumbers>,
     /// Numbers of groups that are gone.
     free: Vec<u32>,
@@ -146,8 +146,8 @@ impl AccountProgram {
             catalogue,
             subjects: Subjects::default(),
             environments: Arc::default(),
-            next_environment: 0,
             groups: Chunks::default(),
+            mentions: Mentions::default(),
             group_numbers: Arc::default(),
             free: Vec::new(),
             everybody: None,
@@ -157,13 +157,14 @@ impl AccountProgram {
 
     /// The number of an environment.
     #[must_use]
+    #[inline]
     pub fn environment(&self, id: &str) -> Option<u32> {
-        self.environments.get(id).copied()
+        self.environments.number(id)
     }
 
-    /// Every environment, in no order.
+    /// Every environment, sorted.
     pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentId, u32)> {
-        self.environments.iter().map(|(id, number)| (id, *number))
+        self.environments.iter()
     }
 
     /// The group of this id.
@@ -174,16 +175,31 @@ impl AccountProgram {
 
     /// The groups of a subject, the one of everybody among them.
     pub fn groups_of<'p>(&'p self, subject: &Subject<'p>) -> impl Iterator<Item = &'p GroupProgram> + use<'p> {
-        subject.groups.iter().copied().chain(self.everybody).filter_map(|number| self.group_by_number(number))
+        subject.groups().iter().copied().chain(self.everybody).filter_map(|number| self.group_by_number(number))
+    }
+
+    /// Visits those groups of a subject that have a clause about `permission`, the one of everybody last.
+    #[inline]
+    pub fn visit_groups_about<'p>(
+        &'p self,
+        subject: &Subject<'p>,
+        permission: PermissionNumber,
+        mut visit: impl FnMut(&'p GroupProgram),
+    ) {
+        let Some(mentioned) = self.mentions.groups(permission) else { return };
+        mentioned.visit(subject.groups(), |number| self.group_by_number(number).into_iter().for_each(&mut visit));
+        let everybody = self.everybody.filter(|number| mentioned.contains(*number));
+        everybody.and_then(|number| self.group_by_number(number)).into_iter().for_each(visit);
     }
 
     /// Whether a subject is in the group of this id.
     #[must_use]
     pub fn is_member(&self, subject: &Subject<'_>, group: GroupId) -> bool {
         let number = self.group_numbers.get(&group).copied();
-        number.is_some_and(|number| self.everybody == Some(number) || subject.groups.binary_search(&number).is_ok())
+        number.is_some_and(|number| self.everybody == Some(number) || subject.groups().binary_search(&number).is_ok())
     }
 
+    #[inline]
     fn group_by_number(&self, number: u32) -> Option<&GroupProgram> {
         self.groups.get(number as usize).map(Arc::as_ref)
     }
@@ -216,14 +232,13 @@ impl AccountProgram {
         if changes.environments.is_empty() {
             return Ok(());
         }
-        let numbers = Arc::make_mut(&mut self.environments);
+        let environments = Arc::make_mut(&mut self.environments);
         let mut removed = false;
         for id in &changes.environments {
-            if !after.environments.contains_key(*id) {
-                removed |= numbers.remove(*id).is_some();
-            } else if !numbers.contains_key(*id) {
-                numbers.insert((*id).clone(), self.next_environment);
-                self.next_environment += 1;
+            if after.environments.contains_key(*id) {
+                environments.insert(id);
+            } else {
+                removed |= environments.remove(id);
             }
         }
         // Bindings go with their environment; that none was left is looked at only when one went.
@@ -256,7 +271,7 @@ impl AccountProgram {
     fn clear_group(&mut self, number: u32) {
         if let Some(known) = self.groups.get(number as usize) {
             let empty = GroupProgram::new(known.id, known.name.clone(), [].into());
-            self.groups.set(number as usize, Arc::new(empty));
+            self.set_group(number, empty);
         }
         self.free.push(number);
     }
@@ -288,15 +303,23 @@ impl AccountProgram {
             let bindings = after.bindings_of_group(id).filter_map(|(key, _)| {
                 compiled.remove(&key).or_else(|| known.as_ref().and_then(|known| known.binding(key).cloned()))
             });
-            let group = Arc::new(GroupProgram::new(id, group.value.name.clone(), bindings.collect()));
+            let group = GroupProgram::new(id, group.value.name.clone(), bindings.collect());
             self.forget_retired(id);
             let retired = group.bindings().iter().flat_map(|binding| {
                 binding.program.retired.iter().map(|statement| (binding.policy.value.id, *statement, id))
             });
             self.retired.extend(retired);
-            self.groups.set(number as usize, group);
+            self.set_group(number, group);
         }
         Ok(())
+    }
+
+    /// Puts a program in place of the one that has this number.
+    // INVARIANT: `mentions` says of each group what its program is about.
+    fn set_group(&mut self, number: u32, group: GroupProgram) {
+        let known = self.groups.get(number as usize).map(Arc::as_ref);
+        self.mentions.change(number, known.map_or(&[], GroupProgram::permissions), group.permissions());
+        self.groups.set(number as usize, Arc::new(group));
     }
 
     fn forget_retired(&mut self, group: GroupId) {

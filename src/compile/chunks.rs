@@ -41,6 +41,7 @@ impl<T> Chunks<T> {
 
     /// The element at `index`.
     #[must_use]
+    #[inline]
     pub fn get(&self, index: usize) -> Option<&Arc<T>> {
         self.chunks.get(index / CHUNK)?.get(index % CHUNK)
     }
@@ -67,6 +68,17 @@ impl<T> Chunks<T> {
         if let Some(place) = chunk.and_then(|chunk| chunk.get_mut(index % CHUNK)) {
             *place = element;
         }
+    }
+}
+
+impl<T: Clone + Default> Chunks<T> {
+    /// The element at `index`, to be changed; elements up to it are made where they are missing, so that there is one.
+    pub fn entry(&mut self, index: usize) -> Option<&mut T> {
+        while self.len <= index {
+            self.push(Arc::default());
+        }
+        let chunk = self.chunks.get_mut(index / CHUNK).map(Arc::make_mut);
+        chunk.and_then(|chunk| chunk.get_mut(index % CHUNK)).map(Arc::make_mut)
     }
 }
 

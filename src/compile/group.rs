@@ -21,12 +21,10 @@ pub struct GroupProgram {
     pub name: Name,
     /// By key.
     bindings: Box<[Arc<BindingProgram>]>,
-    /// A bit for each permission that some clause is about: most groups say nothing about most permissions.
-    filter: [u64; 4],
     /// The permissions that some clause is about, sorted.
     permissions: Box<[PermissionNumber]>,
-    /// Where the candidates of each permission end.
-    ends: Box<[u32]>,
+    /// Where the candidates of each permission begin, and at last where those of the last one end.
+    bounds: Box<[u32]>,
     candidates: Box<[Candidate]>,
 }
 
@@ -88,11 +86,6 @@ pub struct Candidates<'p> {
     environment: Option<u32>,
 }
 
-const fn filter_bit(permission: PermissionNumber) -> (usize, u64) {
-    let place = permission.index() % 256;
-    (place / 64, 1 << (place % 64))
-}
-
 // === impl GroupProgram ===
 
 impl GroupProgram {
@@ -107,8 +100,8 @@ impl GroupProgram {
                 all.extend(clause.permissions.iter().map(|permission| (*permission, candidate)));
             }
         }
-        let (permissions, ends, candidates) = (Box::default(), Box::default(), Box::default());
-        let mut group = Self { id, name, bindings, filter: [0; 4], permissions, ends, candidates };
+        let (permissions, bounds, candidates) = (Box::default(), Box::default(), Box::default());
+        let mut group = Self { id, name, bindings, permissions, bounds, candidates };
         all.sort_unstable_by(|(a_permission, a), (b_permission, b)| {
             a_permission.cmp(b_permission).then_with(|| group.rank(a, b))
         });
@@ -119,19 +112,12 @@ impl GroupProgram {
     fn index(&mut self, sorted: &[(PermissionNumber, Candidate)]) {
         let runs = || sorted.chunk_by(|(a, _), (b, _)| a == b);
         self.permissions = runs().filter_map(|run| run.first()).map(|(permission, _)| *permission).collect();
-        for permission in &self.permissions {
-            let (word, bit) = filter_bit(*permission);
-            if let Some(word) = self.filter.get_mut(word) {
-                *word |= bit;
-            }
-        }
-        let lengths = runs().map(|run| run.len() as u32);
-        self.ends = lengths
-            .scan(0, |end, length| {
-                *end += length;
-                Some(*end)
-            })
-            .collect();
+        let mut end = 0;
+        let ends = runs().map(|run| {
+            end += run.len() as u32;
+            end
+        });
+        self.bounds = [0].into_iter().chain(ends).collect();
         self.candidates = sorted.iter().map(|(_, candidate)| *candidate).collect();
     }
 
@@ -166,21 +152,17 @@ impl GroupProgram {
 
     /// What may decide about `permission` in an environment; `None` asks about the account itself (rules R16).
     #[must_use]
+    #[inline]
     pub fn candidates(&self, permission: PermissionNumber, environment: Option<u32>) -> Candidates<'_> {
         let range = self.range(permission).unwrap_or_default();
         let left = self.candidates.get(range).unwrap_or_default().iter();
         Candidates { group: self, left, environment }
     }
 
+    #[inline]
     fn range(&self, permission: PermissionNumber) -> Option<Range<usize>> {
-        let (word, bit) = filter_bit(permission);
-        if self.filter.get(word)? & bit == 0 {
-            return None;
-        }
         let place = self.permissions.binary_search(&permission).ok()?;
-        let end = *self.ends.get(place)?;
-        let begin = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
-        Some(begin as usize..end as usize)
+        Some(*self.bounds.get(place)? as usize..*self.bounds.get(place + 1)? as usize)
     }
 
     /// Every clause about `permission`, those of other environments among them.

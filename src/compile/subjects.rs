@@ -19,6 +19,9 @@ use shard::{IdShard, Shard};
 /// Users that a shard holds when the shards are made; between half and four times as many, they stay.
 const SHARD_USERS: usize = 64;
 
+/// Bytes of an id as text.
+const ID_BYTES: usize = 36;
+
 /// Every user and service user of an account. A clone shares everything.
 #[derive(Debug, Clone)]
 pub struct Subjects {
@@ -33,17 +36,12 @@ pub struct Subjects {
     by_name: OrdMap<Name, Box<[UserId]>>,
 }
 
-/// A user or service user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A user or service user, where it lies.
+#[derive(Debug, Clone, Copy)]
 pub struct Subject<'p> {
-    /// Identity.
-    pub id: UserId,
-    /// The e-mail.
-    pub email: &'p str,
-    /// Only an active one may do anything.
-    pub state: UserState,
-    /// Numbers of its groups, in order; `ALL_USERS` is not among them.
-    pub groups: &'p [u32],
+    entry: &'p (UserId, UserState),
+    shard: &'p Shard,
+    place: usize,
 }
 
 /// What a name stands for.
@@ -95,6 +93,45 @@ const fn shard_of(place: u32, bits: u32) -> usize {
     if bits == 0 { 0 } else { (place >> (32 - bits)) as usize }
 }
 
+// === impl Subject ===
+
+impl<'p> Subject<'p> {
+    /// Identity.
+    #[must_use]
+    #[inline]
+    pub const fn id(&self) -> UserId {
+        self.entry.0
+    }
+
+    /// Only an active one may do anything.
+    #[must_use]
+    #[inline]
+    pub const fn state(&self) -> UserState {
+        self.entry.1
+    }
+
+    /// The e-mail.
+    #[must_use]
+    pub fn email(&self) -> &'p str {
+        self.shard.email(self.place).and_then(|email| std::str::from_utf8(email).ok()).unwrap_or_default()
+    }
+
+    /// Numbers of its groups, in order; `ALL_USERS` is not among them.
+    #[must_use]
+    #[inline]
+    pub fn groups(&self) -> &'p [u32] {
+        self.shard.groups(self.place).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Subject<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.entry, self.email(), self.groups()) == (other.entry, other.email(), other.groups())
+    }
+}
+
+impl Eq for Subject<'_> {}
+
 // === impl Subjects ===
 
 impl Default for Subjects {
@@ -119,17 +156,24 @@ impl Subjects {
 
     /// Whom an id, an e-mail or the name of a service user stands for.
     #[must_use]
+    #[inline]
     pub fn find(&self, name: &str) -> Found<'_> {
-        let by_email = self.by_email(name);
+        match self.by_email(name) {
+            // Nothing but an e-mail can be spelled so: the name is no id, and no service user has a name.
+            Some(subject) if name.len() != ID_BYTES && self.by_name.is_empty() => Found::One(subject),
+            by_email => self.find_by_any(name, by_email),
+        }
+    }
+
+    fn find_by_any<'s>(&'s self, name: &str, by_email: Option<Subject<'s>>) -> Found<'s> {
         let by_id = name.parse().ok().and_then(|id| self.by_id(id));
-        let named = if self.by_name.is_empty() { None } else { self.by_name.get(name) };
         let mut found = match (by_email, by_id) {
-            (Some(one), Some(other)) if one.id != other.id => return Found::Several,
+            (Some(one), Some(other)) if one.id() != other.id() => return Found::Several,
             (one, other) => one.or(other),
         };
-        for id in named.into_iter().flat_map(|ids| ids.iter()) {
+        for id in self.by_name.get(name).into_iter().flat_map(|ids| ids.iter()) {
             match found {
-                Some(known) if known.id != *id => return Found::Several,
+                Some(known) if known.id() != *id => return Found::Several,
                 Some(_) => {}
                 None => found = self.by_id(*id),
             }
@@ -141,17 +185,18 @@ impl Subjects {
     #[must_use]
     pub fn by_id(&self, id: UserId) -> Option<Subject<'_>> {
         let hash = self.by_id.get(shard_of(place_of(id), self.bits))?.find(id)?;
-        self.by_email.get(shard_of(hash, self.bits))?.find(hash, |subject| subject.id == id)
+        self.by_email.get(shard_of(hash, self.bits))?.by_id(hash, id)
     }
 
+    #[inline]
     fn by_email(&self, email: &str) -> Option<Subject<'_>> {
         let hash = hash_of(email);
-        self.by_email.get(shard_of(hash, self.bits))?.find(hash, |subject| subject.email == email)
+        self.by_email.get(shard_of(hash, self.bits))?.by_email(hash, email)
     }
 
     /// Every subject, in no order that means anything.
     pub fn iter(&self) -> impl Iterator<Item = Subject<'_>> {
-        self.by_email.iter().flat_map(|shard| shard.iter().map(|(_, subject)| subject))
+        self.by_email.iter().flat_map(|shard| shard.iter())
     }
 
     /// These subjects with changes; `all` are the users after them, and how many, for when the shards have to be made anew.

@@ -1,6 +1,6 @@
 //! What a request through Envoy asks: the per-route strings of its configuration (rules §8), and who asks (design §7).
 
-use crate::model::attribute::{Attributes, InvalidRequest, Values};
+use crate::model::attribute::{InvalidRequest, Supplied, Values};
 use crate::model::decision::{CheckRequest, RequestParts};
 use crate::model::moment::Moment;
 
@@ -88,15 +88,25 @@ impl<'a> Extensions<'a> {
         self.subject
     }
 
-    /// The question, asked for `subject` at `at`.
-    ///
-    /// # Errors
-    /// [`InvalidRequest`] as [`CheckRequest::new`] and [`Attributes::new`] say.
-    pub fn request(&'a self, subject: &'a str, at: Moment) -> Result<CheckRequest<'a>, InvalidRequest> {
+    /// What the route says of attributes.
+    #[must_use]
+    pub fn supplied(&self) -> Supplied<'_> {
         let singles = self.singles.iter().map(|(name, value)| (*name, Values::One(value)));
         let lists = self.lists.iter().map(|(name, values)| (*name, Values::Many(values)));
-        let attributes = Attributes::new(singles.chain(lists), self.absent.iter().copied())?;
-        CheckRequest::new(RequestParts { user: subject, ..self.parts }, attributes, at)
+        Supplied::new(singles.chain(lists), self.absent.iter().copied())
+    }
+
+    /// The question, asked for `subject` at `at` with what [`Self::supplied`] gave.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] as [`CheckRequest::new`] and [`Supplied::attributes`] say.
+    pub fn request<'r>(
+        &'r self,
+        supplied: &'r Supplied<'_>,
+        subject: &'r str,
+        at: Moment,
+    ) -> Result<CheckRequest<'r>, InvalidRequest> {
+        CheckRequest::new(RequestParts { user: subject, ..self.parts }, supplied.attributes()?, at)
     }
 }
 
@@ -165,7 +175,9 @@ mod tests {
     fn field(entries: &[(&str, &str)]) -> String {
         match Extensions::read(entries.iter().copied()) {
             Err(invalid) => invalid.field,
-            Ok(read) => read.request("ada", AT).err().map(|invalid| invalid.field).unwrap_or_default(),
+            Ok(read) => {
+                read.request(&read.supplied(), "ada", AT).err().map(|invalid| invalid.field).unwrap_or_default()
+            }
         }
     }
 
@@ -180,7 +192,8 @@ mod tests {
             ("region", "not ours"),
         ];
         let read = Extensions::read(entries).unwrap();
-        let request = read.request("ada", AT).unwrap();
+        let supplied = read.supplied();
+        let request = read.request(&supplied, "ada", AT).unwrap();
         let values = |name| match request.attributes.get(name) {
             Known::Values(values) => values.iter().collect::<Vec<_>>(),
             other => panic!("{other:?}"),

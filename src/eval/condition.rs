@@ -7,7 +7,7 @@ use super::text::{matches_pattern, matches_scalar};
 use crate::compile::account::AccountProgram;
 use crate::compile::program::{Condition, Ordering, TextTest};
 use crate::compile::subjects::Subject;
-use crate::model::attribute::{Known, Values, View};
+use crate::model::attribute::{Attributes, Known, Values};
 use crate::model::decision::{CheckRequest, Target};
 use crate::model::id::{AccountId, GroupId, UserId};
 use crate::model::moment::Moment;
@@ -26,7 +26,7 @@ pub enum Truth {
 
 /// What a condition can be about.
 pub(super) struct Facts<'p, 'r> {
-    pub(super) attributes: View<'r>,
+    pub(super) attributes: &'r Attributes<'r>,
     pub(super) target: Target<'r>,
     pub(super) at: Moment,
     pub(super) subject: Subject<'p>,
@@ -137,7 +137,7 @@ impl<'p, 'r> Facts<'p, 'r> {
     pub(super) fn new(request: &'r CheckRequest<'_>, subject: Subject<'p>, program: &'p AccountProgram) -> Self {
         let CheckRequest { attributes, target, at, .. } = request;
         let (edge, user_id, account_id) = (Cell::new(None), OnceCell::new(), OnceCell::new());
-        Self { attributes: attributes.view(), target: *target, at: *at, subject, program, edge, user_id, account_id }
+        Self { attributes, target: *target, at: *at, subject, program, edge, user_id, account_id }
     }
 
     /// The first instant at which one of the time conditions tested so far is another.
@@ -160,7 +160,7 @@ impl<'p, 'r> Facts<'p, 'r> {
 
     /// `${global:userId}`
     pub(super) fn user_id(&self) -> &str {
-        encoded(&self.user_id, |buffer| UserId::encode(self.subject.id, buffer).len())
+        encoded(&self.user_id, |buffer| UserId::encode(self.subject.id(), buffer).len())
     }
 
     /// `${global:levelId}` (rules R16, R17)

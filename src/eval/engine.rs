@@ -11,26 +11,41 @@ use crate::model::catalogue::PermissionNumber;
 use crate::model::decision::{CheckRequest, ReasonCode, Unanswerable};
 use crate::model::policy::Effect;
 
+/// A request whose names have been found in a program: it can be decided without looking for them again.
+#[derive(Debug)]
+pub struct Prepared<'p, 'r> {
+    program: &'p AccountProgram,
+    request: &'r CheckRequest<'r>,
+    question: Question<'p>,
+}
+
 /// Decides `request` in the account of `program`.
 ///
 /// # Errors
 /// [`Unanswerable`] with the name that does not exist or is borne twice.
+#[inline]
 pub fn evaluate<'p>(program: &'p AccountProgram, request: &CheckRequest<'_>) -> Result<Outcome<'p>, Unanswerable> {
-    let Question { permission, environment, subject } = Question::new(program, request)?;
+    let question = Question::new(program, request)?;
+    Ok(decide(program, request, &question))
+}
+
+#[inline]
+fn decide<'p>(program: &'p AccountProgram, request: &CheckRequest<'_>, question: &Question<'p>) -> Outcome<'p> {
+    let Question { permission, environment, subject } = question;
     let subject = match subject {
-        Ok(subject) => subject,
-        Err(step) => return Ok(Outcome::new(Reason::step(step), None)),
+        Ok(subject) => *subject,
+        Err(step) => return Outcome::new(Reason::step(*step), None),
     };
     let facts = Facts::new(request, subject, program);
-    let mut verdict = weigh(program, permission, environment, &facts).verdict();
-    if verdict.is_none() && program.roles.viewer == Some(permission) {
-        verdict = implied(program, environment, &facts).map(|allow| (ReasonCode::AllowStatement, allow));
+    let mut verdict = weigh(program, *permission, *environment, &facts).verdict();
+    if verdict.is_none() && program.roles.viewer == Some(*permission) {
+        verdict = implied(program, *environment, &facts).map(|allow| (ReasonCode::AllowStatement, allow));
     }
     let reason = match verdict {
         Some((code, origin)) => Reason::statement(code, origin),
         None => Reason::step(ReasonCode::NoMatch),
     };
-    Ok(Outcome::new(reason, facts.edge()))
+    Outcome::new(reason, facts.edge())
 }
 
 /// The first statement of each kind that holds, in the order reasons are named.
@@ -44,6 +59,7 @@ pub(super) struct Weights<'p> {
 }
 
 /// Weighs the statements about `permission` that reach the subject.
+#[inline]
 pub(super) fn weigh<'p>(
     program: &'p AccountProgram,
     permission: PermissionNumber,
@@ -51,9 +67,9 @@ pub(super) fn weigh<'p>(
     facts: &Facts<'p, '_>,
 ) -> Weights<'p> {
     let mut weights = Weights::default();
-    for group in program.groups_of(&facts.subject) {
+    program.visit_groups_about(&facts.subject, permission, |group| {
         weights.add(group.candidates(permission, environment), facts);
-    }
+    });
     weights
 }
 
@@ -73,6 +89,24 @@ pub(super) fn implied<'p>(
 
 fn precedes(origin: &Origin<'_>, known: Option<&Origin<'_>>) -> bool {
     known.is_none_or(|known| origin.rank(known) == Ordering::Less)
+}
+
+// === impl Prepared ===
+
+impl<'p, 'r> Prepared<'p, 'r> {
+    /// Finds the names of `request`.
+    ///
+    /// # Errors
+    /// [`Unanswerable`] with the name that does not exist or is borne twice.
+    pub fn new(program: &'p AccountProgram, request: &'r CheckRequest<'r>) -> Result<Self, Unanswerable> {
+        Ok(Self { program, request, question: Question::new(program, request)? })
+    }
+
+    /// The same decision as that of [`evaluate`].
+    #[must_use]
+    pub fn decide(&self) -> Outcome<'p> {
+        decide(self.program, self.request, &self.question)
+    }
 }
 
 // === impl Weights ===

@@ -19,6 +19,7 @@ pub(super) struct Question<'p> {
 impl<'p> Question<'p> {
     /// The subject is judged after the names of the request (rules R13): a permission or an environment that does not exist
     /// is an error, an unknown subject is a DENY.
+    #[inline]
     pub(super) fn new(program: &'p AccountProgram, request: &CheckRequest<'_>) -> Result<Self, Unanswerable> {
         let subject = find_subject(program, request.subject)?;
         let permission = find_permission(program, request.permission)?;
@@ -28,24 +29,27 @@ impl<'p> Question<'p> {
 }
 
 /// The subject of a name, or the step that refuses it.
+#[inline]
 pub(super) fn find_subject<'p>(
     program: &'p AccountProgram,
     name: &str,
 ) -> Result<Result<Subject<'p>, ReasonCode>, Unanswerable> {
     match program.subjects.find(name) {
-        Found::Several => Err(Unanswerable::AmbiguousSubject(name.to_owned())),
+        Found::One(subject) if subject.state() == UserState::Active => Ok(Ok(subject)),
+        Found::One(_) => Ok(Err(ReasonCode::InactiveSubject)),
         Found::Nobody => Ok(Err(ReasonCode::UnknownSubject)),
-        Found::One(subject) if subject.state != UserState::Active => Ok(Err(ReasonCode::InactiveSubject)),
-        Found::One(subject) => Ok(Ok(subject)),
+        Found::Several => Err(Unanswerable::AmbiguousSubject(name.to_owned())),
     }
 }
 
 /// The number of a permission.
+#[inline]
 pub(super) fn find_permission(program: &AccountProgram, name: &str) -> Result<PermissionNumber, Unanswerable> {
     program.catalogue.number(name).ok_or_else(|| Unanswerable::UnknownPermission(name.to_owned()))
 }
 
 /// The number of the environment asked for; `None` for the account itself.
+#[inline]
 pub(super) fn find_environment(program: &AccountProgram, target: Target<'_>) -> Result<Option<u32>, Unanswerable> {
     match target {
         Target::Account => Ok(None),

@@ -58,7 +58,7 @@ pub fn who_can<'p>(
     let mut last = None;
     for user in users.by_ref().take(limits::WHO_CAN_USERS) {
         last = Some(user);
-        let active = program.subjects.by_id(user).filter(|subject| subject.state == UserState::Active);
+        let active = program.subjects.by_id(user).filter(|subject| subject.state() == UserState::Active);
         let Some(subject) = active else { continue };
         let facts = Facts::new(request, subject, program);
         let resolution = settle(program, permission, environment, &facts);

@@ -4,7 +4,6 @@ use smallvec::SmallVec;
 
 use super::catalogue::GLOBAL_PREFIX;
 use super::limits;
-use super::text::refuse_control;
 
 /// What a request says about one name (rules R2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,26 +25,33 @@ pub enum Values<'a> {
     Many(&'a [String]),
 }
 
-/// The attributes of one request, within the limits and without contradiction.
+/// The attributes of one request, within the limits and without contradiction; they stay where the caller has them.
 #[derive(Debug, Clone, Default)]
 pub struct Attributes<'a> {
-    /// No name twice; sorted by name where there are more than [`INLINE`], which also need memory of their own.
-    supplied: SmallVec<[(&'a str, Values<'a>); INLINE]>,
+    /// No name twice; sorted by name where there are more than [`HANDFUL`].
+    supplied: List<'a, (&'a str, Values<'a>)>,
     /// Sorted.
-    absent: SmallVec<[&'a str; INLINE_ABSENT]>,
+    absent: List<'a, &'a str>,
 }
 
-/// Attributes that a request can have without an allocation.
-const INLINE: usize = 8;
-/// Absent names that a request can tell without an allocation.
-const INLINE_ABSENT: usize = 4;
-
-/// The attributes of a request, borrowed.
-#[derive(Debug, Clone, Copy)]
-pub struct View<'v> {
-    supplied: &'v [(&'v str, Values<'v>)],
-    absent: &'v [&'v str],
+/// Where names lie: with the caller, or here where they had to be put in order. (A `Cow` would bind a request to one lifetime.)
+#[derive(Debug, Clone)]
+enum List<'a, T> {
+    Lent(&'a [T]),
+    Sorted(Box<[T]>),
 }
+
+/// What a caller supplies, gathered from where it has it: on the stack where it is no more than usual.
+///
+/// It is apart from [`Attributes`] because those are passed on from hand to hand, and this is too large to be moved each time.
+#[derive(Debug, Clone, Default)]
+pub struct Supplied<'a> {
+    values: SmallVec<[(&'a str, Values<'a>); HANDFUL]>,
+    absent: SmallVec<[&'a str; HANDFUL / 2]>,
+}
+
+/// So many names are compared one by one faster than in any other way: most names differ in their length.
+const HANDFUL: usize = 8;
 
 /// A part of a request that cannot be used. It names the field, never a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,98 +91,167 @@ impl<'a> Values<'a> {
     }
 }
 
-// === impl Attributes ===
+// === impl Supplied ===
 
-impl<'a> Attributes<'a> {
-    /// Checks and orders what a request supplied.
+impl<'a> Supplied<'a> {
+    /// Names with their values, and names that the caller knows to be absent.
+    #[inline]
+    pub fn new(
+        values: impl IntoIterator<Item = (&'a str, Values<'a>)>,
+        absent: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self { values: values.into_iter().collect(), absent: absent.into_iter().collect() }
+    }
+
+    /// As [`Attributes::new`].
     ///
     /// # Errors
-    /// [`InvalidRequest`] for a name told twice or both ways (R2), a `global:` name (R4), or a limit (rules §7).
-    pub fn new(
-        supplied: impl IntoIterator<Item = (&'a str, Values<'a>)>,
-        absent: impl IntoIterator<Item = &'a str>,
-    ) -> Result<Self, InvalidRequest> {
-        let mut supplied: SmallVec<[_; INLINE]> = supplied.into_iter().collect();
-        if supplied.len() > limits::REQUEST_ATTRIBUTES {
-            let problem = format!("holds {} names, the limit is {}", supplied.len(), limits::REQUEST_ATTRIBUTES);
-            return Err(InvalidRequest::new("attributes", problem));
-        }
-        let mut absent: SmallVec<[_; INLINE_ABSENT]> = absent.into_iter().collect();
-        if absent.len() > limits::REQUEST_ABSENT {
-            let problem = format!("holds {} names, the limit is {}", absent.len(), limits::REQUEST_ABSENT);
-            return Err(InvalidRequest::new("absent", problem));
-        }
-        for &(name, values) in &supplied {
-            check_name("attributes", name)?;
-            check_values(name, values)?;
-        }
-        for name in &absent {
-            check_name("absent", name)?;
-        }
-        if supplied.len() > INLINE {
-            supplied.sort_unstable_by_key(|&(name, _)| name);
-        }
-        if absent.len() > 1 {
-            absent.sort_unstable();
-        }
-        if let Some(name) = twice(&supplied) {
-            return Err(InvalidRequest::new(format!("attributes.{name}"), "is given twice"));
-        }
-        if let Some((name, _)) =
-            supplied.iter().find(|(name, _)| !absent.is_empty() && absent.binary_search(name).is_ok())
-        {
-            return Err(InvalidRequest::new(
-                format!("absent.{name}"),
-                "is among the attributes too; it cannot be both",
-            ));
-        }
-        Ok(Self { supplied, absent })
-    }
-
-    /// The same, borrowed.
-    #[must_use]
-    pub fn view(&self) -> View<'_> {
-        View { supplied: &self.supplied, absent: &self.absent }
-    }
-
-    /// What the request says about `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Known<'_> {
-        self.view().get(name)
+    /// As [`Attributes::new`].
+    #[inline]
+    pub fn attributes(&self) -> Result<Attributes<'_>, InvalidRequest> {
+        Attributes::new(&self.values, &self.absent)
     }
 }
 
-// === impl View ===
+// === impl Attributes ===
 
-impl<'v> View<'v> {
+impl<'a> Attributes<'a> {
+    /// Checks what a request supplied, and orders it where that is needed and not done.
+    ///
+    /// # Errors
+    /// [`InvalidRequest`] for a name told twice or both ways (R2), a `global:` name (R4), or a limit (rules §7).
+    #[inline]
+    pub fn new(supplied: &'a [(&'a str, Values<'a>)], absent: &'a [&'a str]) -> Result<Self, InvalidRequest> {
+        if supplied.len() <= HANDFUL && absent.is_empty() && is_usual(supplied) {
+            return Ok(Self { supplied: List::Lent(supplied), absent: List::Lent(absent) });
+        }
+        Self::checked(supplied, absent)
+    }
+
+    /// Every check, one after the other, to say what is wrong where something is.
+    #[cold]
+    fn checked(supplied: &'a [(&'a str, Values<'a>)], absent: &'a [&'a str]) -> Result<Self, InvalidRequest> {
+        check_count("attributes", supplied.len(), limits::REQUEST_ATTRIBUTES)?;
+        check_count("absent", absent.len(), limits::REQUEST_ABSENT)?;
+        for &(name, values) in supplied {
+            check_name("attributes", name)?;
+            check_values(name, values)?;
+        }
+        for name in absent {
+            check_name("absent", name)?;
+        }
+        let (ordered, none) = (List::sorted(supplied, |(name, _)| name), List::sorted(absent, |name| name));
+        let (supplied, absent) = (ordered.as_slice(), none.as_slice());
+        let mut pairs = supplied.iter().zip(supplied.iter().skip(1));
+        if let Some(((name, _), _)) = pairs.find(|((first, _), (second, _))| first == second) {
+            return Err(InvalidRequest::new(format!("attributes.{name}"), "is given twice"));
+        }
+        let both = supplied.iter().find(|(name, _)| absent.binary_search(name).is_ok());
+        if let Some((name, _)) = both {
+            let problem = "is among the attributes too; it cannot be both";
+            return Err(InvalidRequest::new(format!("absent.{name}"), problem));
+        }
+        Ok(Self { supplied: ordered, absent: none })
+    }
+
     /// What the request says about `name`.
     #[must_use]
-    pub fn get(self, name: &str) -> Known<'v> {
-        // A handful is compared faster than it is bisected: most names differ in their length.
-        let supplied = match self.supplied.len() {
-            0..=INLINE => self.supplied.iter().find(|(known, _)| *known == name),
-            _ => {
-                self.supplied.binary_search_by(|&(known, _)| known.cmp(name)).ok().and_then(|at| self.supplied.get(at))
-            }
+    pub fn get(&self, name: &str) -> Known<'a> {
+        let all = self.supplied.as_slice();
+        let supplied = match all.len() {
+            0..=HANDFUL => all.iter().find(|(known, _)| *known == name),
+            _ => all.binary_search_by(|(known, _)| (*known).cmp(name)).ok().and_then(|at| all.get(at)),
         };
         match supplied {
             Some((_, values)) if !values.is_empty() => Known::Values(*values),
             Some(_) => Known::Absent,
-            None if self.absent.binary_search(&name).is_ok() => Known::Absent,
+            None if self.absent.as_slice().binary_search(&name).is_ok() => Known::Absent,
             None => Known::NotSupplied,
         }
     }
 }
 
-/// A name that comes twice. A handful is compared each with each, more are sorted.
-fn twice<'a>(supplied: &[(&'a str, Values<'a>)]) -> Option<&'a str> {
-    if supplied.len() > INLINE {
-        let mut pairs = supplied.iter().zip(supplied.iter().skip(1));
-        return pairs.find(|((first, _), (second, _))| first == second).map(|((name, _), _)| *name);
+// === impl List ===
+
+impl<'a, T: Copy> List<'a, T> {
+    /// These in the order of their names: as they are, where they are in it.
+    fn sorted(list: &'a [T], name: impl Fn(&T) -> &str) -> Self {
+        if list.is_sorted_by(|a, b| name(a) <= name(b)) {
+            return Self::Lent(list);
+        }
+        let mut list: Box<[T]> = list.into();
+        list.sort_unstable_by(|a, b| name(a).cmp(name(b)));
+        Self::Sorted(list)
     }
-    let mut earlier =
-        supplied.iter().enumerate().filter_map(|(count, (name, _))| Some((supplied.get(..count)?, *name)));
-    earlier.find(|(earlier, name)| earlier.iter().any(|(other, _)| other == name)).map(|(_, name)| name)
+
+    #[inline]
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::Lent(list) => list,
+            Self::Sorted(list) => list,
+        }
+    }
+}
+
+impl<T> Default for List<'_, T> {
+    fn default() -> Self {
+        Self::Lent(&[])
+    }
+}
+
+/// Whether nothing is wrong with a handful of attributes, as in most requests.
+#[inline]
+fn is_usual(supplied: &[(&str, Values<'_>)]) -> bool {
+    let (mut marks, mut alike, mut wrong) = (0, false, false);
+    for (name, values) in supplied {
+        wrong |= !(1..=limits::ATTRIBUTE_NAME_BYTES).contains(&name.len()) | name.starts_with(GLOBAL_PREFIX);
+        wrong |= !is_usual_value(*values);
+        let mark = mark_of(name);
+        alike |= marks & mark != 0;
+        marks |= mark;
+    }
+    let twice = alike && any_twice(supplied);
+    !wrong && !twice
+}
+
+/// One bit; names that have different ones are different.
+#[inline]
+fn mark_of(name: &str) -> u64 {
+    // An odd number whose bits are spread: the upper bits of a product depend on all of the other factor.
+    const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+    let tail = match name.as_bytes().last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => name.bytes().fold(0, |number, byte| number << 8 | u64::from(byte)),
+    };
+    1 << (tail.wrapping_mul(SPREAD) >> 58)
+}
+
+#[inline]
+fn is_usual_value(values: Values<'_>) -> bool {
+    match values {
+        Values::One(value) => value.len() <= limits::ATTRIBUTE_VALUE_BYTES,
+        Values::Many(values) => {
+            values.len() <= limits::ATTRIBUTE_VALUES
+                && values.iter().all(|value| value.len() <= limits::ATTRIBUTE_VALUE_BYTES)
+        }
+    }
+}
+
+/// Whether a name of a handful comes twice: each is compared with each.
+#[cold]
+fn any_twice(names: &[(&str, Values<'_>)]) -> bool {
+    (1..names.len()).any(|count| {
+        let (earlier, later) = names.split_at(count);
+        let last = earlier.last().map(|(name, _)| name);
+        later.iter().any(|(name, _)| Some(name) == last)
+    })
+}
+
+fn check_count(field: &str, count: usize, limit: usize) -> Result<(), InvalidRequest> {
+    if count > limit {
+        return Err(InvalidRequest::new(field, format!("holds {count} names, the limit is {limit}")));
+    }
+    Ok(())
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), InvalidRequest> {
@@ -186,9 +261,6 @@ fn check_name(field: &str, name: &str) -> Result<(), InvalidRequest> {
     if name.len() > limits::ATTRIBUTE_NAME_BYTES {
         let problem = format!("holds a name of {} bytes, the limit is {}", name.len(), limits::ATTRIBUTE_NAME_BYTES);
         return Err(InvalidRequest::new(field, problem));
-    }
-    if let Err(found) = refuse_control(name) {
-        return Err(InvalidRequest::new(field, format!("holds a name that cannot be one: it {found}")));
     }
     if name.starts_with(GLOBAL_PREFIX) {
         let problem = "is computed by Doorward and cannot be told in a request";

@@ -3,6 +3,7 @@
 use super::attribute::{Attributes, InvalidRequest};
 use super::limits;
 use super::moment::Moment;
+use super::text::{is_usual, refuse_control};
 
 /// May this subject do this here? Made only by [`CheckRequest::new`], so it is within every limit.
 #[derive(Debug, Clone)]
@@ -91,6 +92,7 @@ impl<'a> CheckRequest<'a> {
     ///
     /// # Errors
     /// [`InvalidRequest`] naming the first part that is missing, too long, holds a control character, or contradicts another.
+    #[inline]
     pub fn new(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
         require("user", parts.user)?;
         let target = Target::new(parts.environment, parts.level)?;
@@ -130,23 +132,30 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// [`InvalidRequest`] where neither or both are given, or one that cannot be.
+    #[inline]
     pub fn new(environment: &'a str, level: &'a str) -> Result<Self, InvalidRequest> {
-        match (environment, level) {
-            ("", "") => {
-                Err(InvalidRequest::new("environment", "is missing; for the account itself say `level: account`"))
-            }
-            ("", "account") => Ok(Self::Account),
-            (_, "") => {
+        match (environment.is_empty(), level) {
+            (false, "") => {
                 require("environment", environment)?;
                 Ok(Self::Environment(environment))
             }
-            ("", _) => Err(InvalidRequest::new("level", "must be `account`, or left out beside an `environment`")),
-            (_, _) => Err(InvalidRequest::new("level", "stands beside `environment`; give one of the two")),
+            (true, "") => {
+                Err(InvalidRequest::new("environment", "is missing; for the account itself say `level: account`"))
+            }
+            (true, "account") => Ok(Self::Account),
+            (true, _) => Err(InvalidRequest::new("level", "must be `account`, or left out beside an `environment`")),
+            (false, _) => Err(InvalidRequest::new("level", "stands beside `environment`; give one of the two")),
         }
     }
 }
 
+#[inline]
 fn require(field: &str, value: &str) -> Result<(), InvalidRequest> {
+    if is_usual(value, limits::REQUEST_NAME_BYTES) { Ok(()) } else { check(field, value) }
+}
+
+#[cold]
+fn check(field: &str, value: &str) -> Result<(), InvalidRequest> {
     if value.is_empty() {
         return Err(InvalidRequest::new(field, "is missing"));
     }
@@ -154,7 +163,7 @@ fn require(field: &str, value: &str) -> Result<(), InvalidRequest> {
         let problem = format!("is {} bytes long, the limit is {}", value.len(), limits::REQUEST_NAME_BYTES);
         return Err(InvalidRequest::new(field, problem));
     }
-    super::text::refuse_control(value).map_err(|found| InvalidRequest::new(field, found.to_string()))
+    refuse_control(value).map_err(|found| InvalidRequest::new(field, found.to_string()))
 }
 
 // === impl Decision ===

@@ -44,24 +44,53 @@ pub fn refuse_control(text: &str) -> Result<(), InvalidText> {
     }
 }
 
-/// Whether every byte is printable ASCII: most texts are, and this tells it eight bytes at a time.
-fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    let all = words.iter().all(|word| is_plain_word(*word));
-    // The last word of a longer text overlaps the one before it.
-    all && match text.last_chunk::<8>() {
-        Some(last) => is_plain_word(*last),
-        None => rest.iter().all(|byte| matches!(byte, b' '..=b'~')),
-    }
+/// Whether this is a name as most are: neither empty nor longer than `limit`, and every byte printable ASCII.
+#[inline]
+pub(super) fn is_usual(name: &str, limit: usize) -> bool {
+    (1..=limit).contains(&name.len()) && is_plain(name.as_bytes())
 }
 
-const fn is_plain_word(word: [u8; 8]) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    let word = u64::from_le_bytes(word);
-    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-    let delete = word.wrapping_add(ONES);
-    (below_space | delete | word) & HIGH == 0
+/// Whether every byte is printable ASCII. Eight are looked at at a time, without a loop where the length is a usual one.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    let odd = match (text.len(), text.first_chunk::<16>(), text.last_chunk::<16>()) {
+        (16..=32, Some(first), Some(last)) => {
+            let ([a, b], [c, d]) = (halves(*first), halves(*last));
+            odd_bytes(a) | odd_bytes(b) | odd_bytes(c) | odd_bytes(d)
+        }
+        (8..16, ..) => {
+            text.first_chunk().into_iter().chain(text.last_chunk()).fold(0, |odd, word| odd | odd_word(*word))
+        }
+        _ => return is_plain_of_any_length(text),
+    };
+    odd & HIGH_BITS == 0
+}
+
+fn is_plain_of_any_length(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let odd = words.iter().fold(0, |odd, word| odd | odd_word(*word));
+    odd & HIGH_BITS == 0 && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+#[inline]
+const fn odd_word(word: [u8; 8]) -> u64 {
+    odd_bytes(u64::from_le_bytes(word))
+}
+
+#[inline]
+fn halves(bytes: [u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(bytes);
+    [both as u64, (both >> 64) as u64]
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const HIGH_BITS: u64 = ONES << 7;
+
+/// Sets the high bit of each byte that is not printable ASCII, and perhaps those of bytes above it; of no other.
+#[inline]
+const fn odd_bytes(word: u64) -> u64 {
+    // A byte below the blank borrows from its high bit, a DEL carries into it, and what is not ASCII has it.
+    word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | word
 }
 
 macro_rules! short_text {

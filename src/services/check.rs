@@ -13,7 +13,7 @@ use super::decision_point::{DecisionPoint, Undecided};
 use super::status::undecided;
 use crate::eval::outcome::StatementReason;
 use crate::eval::{Outcome, Permit, Reason};
-use crate::model::attribute::{Attributes, InvalidRequest, Values};
+use crate::model::attribute::{InvalidRequest, Supplied, Values};
 use crate::model::decision::{CheckRequest, Decision, ReasonCode, RequestParts};
 use crate::model::id::{EnvironmentId, GroupId};
 use crate::model::moment::{Moment, SECOND};
@@ -44,7 +44,8 @@ impl CheckService {
 
     fn answer(&self, message: &pb::CheckRequest) -> Result<pb::CheckResponse, Undecided> {
         let published = self.point.snapshots.current()?;
-        let request = to_request(message, self.point.clock.moment())?;
+        let supplied = to_supplied(&message.attributes, &message.absent);
+        let request = to_request(message, &supplied, self.point.clock.moment())?;
         let outcome = self.point.decide(&published, &message.account, &request)?;
         let decision_id = self.point.decision_id();
         log(&decision_id, &request, &outcome);
@@ -126,18 +127,21 @@ pub(super) fn log(decision_id: &str, request: &CheckRequest<'_>, outcome: &Outco
     );
 }
 
-fn to_request(message: &pb::CheckRequest, at: Moment) -> Result<CheckRequest<'_>, Undecided> {
-    let pb::CheckRequest { account: _, user, environment, level, permission, attributes, absent } = message;
-    let attributes = to_attributes(attributes, absent)?;
-    Ok(CheckRequest::new(RequestParts { user, environment, level, permission }, attributes, at)?)
+fn to_request<'m>(
+    message: &'m pb::CheckRequest,
+    supplied: &'m Supplied<'_>,
+    at: Moment,
+) -> Result<CheckRequest<'m>, Undecided> {
+    let pb::CheckRequest { user, environment, level, permission, .. } = message;
+    Ok(CheckRequest::new(RequestParts { user, environment, level, permission }, supplied.attributes()?, at)?)
 }
 
-pub(super) fn to_attributes<'m>(
+pub(super) fn to_supplied<'m>(
     attributes: &'m BTreeMap<String, pb::AttributeValues>,
     absent: &'m [String],
-) -> Result<Attributes<'m>, InvalidRequest> {
-    let supplied = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
-    Attributes::new(supplied, absent.iter().map(String::as_str))
+) -> Supplied<'m> {
+    let values = attributes.iter().map(|(name, list)| (name.as_str(), Values::Many(&list.values)));
+    Supplied::new(values, absent.iter().map(String::as_str))
 }
 
 /// A list that must hold something, but not too much.

@@ -58,7 +58,8 @@ impl ExtAuthzService {
             Claim::Unusable(why) => (NOBODY, Some(why.code())),
         };
         // A bad request is found first, whoever asks (rules R13).
-        let request = extensions.request(subject, self.point.clock.moment())?;
+        let supplied = extensions.supplied();
+        let request = extensions.request(&supplied, subject, self.point.clock.moment())?;
         if let Some(code) = nobody {
             return Ok(self.unauthenticated(decision_id, &published, code));
         }

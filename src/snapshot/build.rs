@@ -106,6 +106,7 @@ impl Snapshot {
 
     /// The program of an account.
     #[must_use]
+    #[inline]
     pub fn account(&self, id: AccountId) -> Option<&AccountProgram> {
         self.accounts.get(&id).map(|account| account.program.as_ref())
     }
@@ -133,6 +134,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Unanswerable`] where the request names something that does not exist.
+    #[inline]
     pub fn decide(&self, account: AccountId, request: &CheckRequest<'_>) -> Result<Outcome<'_>, Unanswerable> {
         let program = self.account(account).ok_or_else(|| Unanswerable::UnknownAccount(account.to_string()))?;
         evaluate(program, request)

@@ -4,7 +4,7 @@ use super::objects::email;
 use super::texts::Statement;
 use super::vocabulary::{ENVIRONMENTS, Permission, value};
 use super::{Bound, Random, Workload};
-use crate::model::attribute::{Attributes, InvalidRequest, Values};
+use crate::model::attribute::{InvalidRequest, Supplied, Values};
 use crate::model::decision::{CheckRequest, RequestParts};
 use crate::model::moment::Moment;
 use crate::model::policy::Effect;
@@ -36,13 +36,19 @@ pub struct Request {
 // === impl Request ===
 
 impl Request {
-    /// The request to decide, borrowed from this one.
+    /// The attributes, as [`Self::check`] takes them.
+    #[must_use]
+    pub fn supplied(&self) -> Supplied<'_> {
+        Supplied::new(self.attributes.iter().map(|(name, value)| (name.as_str(), Values::One(value))), [])
+    }
+
+    /// The request to decide, borrowed from this one and from what [`Self::supplied`] gave.
     ///
     /// # Errors
     /// Never for a request that a workload made.
-    pub fn check(&self, at: Moment) -> Result<CheckRequest<'_>, InvalidRequest> {
-        let supplied = self.attributes.iter().map(|(name, value)| (name.as_str(), Values::One(value)));
-        let attributes = Attributes::new(supplied, [])?;
+    #[inline]
+    pub fn check<'a>(&'a self, supplied: &'a Supplied<'_>, at: Moment) -> Result<CheckRequest<'a>, InvalidRequest> {
+        let attributes = supplied.attributes()?;
         let (environment, level) = self.environment.as_deref().map_or(("", "account"), |id| (id, ""));
         let parts = RequestParts { user: &self.user, environment, level, permission: &self.permission };
         CheckRequest::new(parts, attributes, at)

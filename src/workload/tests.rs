@@ -100,7 +100,8 @@ fn about_seven_in_ten_requests_are_allowed() {
         let snapshot = snapshot(&workload);
         let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
         for request in workload.requests(1).take(10_000) {
-            let outcome = snapshot.decide(workload.account(), &request.check(NOW).unwrap()).unwrap();
+            let supplied = request.supplied();
+            let outcome = snapshot.decide(workload.account(), &request.check(&supplied, NOW).unwrap()).unwrap();
             *codes.entry(outcome.reason().code.name()).or_default() += 1;
         }
         let of = |code: ReasonCode| codes.get(code.name()).copied().unwrap_or_default();

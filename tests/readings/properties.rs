@@ -17,14 +17,14 @@ use doorward::model::moment::{Moment, SECOND};
 use doorward::model::policy::Effect;
 use proptest::prelude::*;
 
-use crate::world::{ATTRIBUTES, Ask, PERMISSIONS, USERS, VIEWER, World, ask, attributes, object, world};
+use crate::world::{ATTRIBUTES, Ask, PERMISSIONS, USERS, VIEWER, World, ask, object, supplied, world};
 
 fn decide(world: &World, ask: &Ask) -> Decision {
-    evaluate(world.program(), &ask.request()).unwrap().decision()
+    evaluate(world.program(), &ask.request(&ask.supplied())).unwrap().decision()
 }
 
 fn resolved<'w>(world: &'w World, ask: &Ask) -> Resolution<'w> {
-    resolve(world.program(), &ask.request()).unwrap().resolution
+    resolve(world.program(), &ask.request(&ask.supplied())).unwrap().resolution
 }
 
 /// No constant inside, no list of one, none in a list of its kind, nothing twice.
@@ -69,7 +69,7 @@ proptest! {
     fn an_object_passes_the_filter_where_a_check_allows(
         world in world(), ask in ask(), objects in prop::collection::vec(object(), 8), hidden in 0..16_u8,
     ) {
-        let filtered = filter(world.program(), &ask.request()).unwrap();
+        let filtered = filter(world.program(), &ask.request(&ask.supplied())).unwrap();
         prop_assert!(is_simple(&filtered.residual), "{:?}", filtered.residual);
         let mut names = Vec::new();
         tested(&filtered.residual, &mut names);
@@ -79,7 +79,7 @@ proptest! {
             for hidden in [0, hidden] {
                 let rest = rest(object, &ask, hidden);
                 let allowed = decide(&world, &ask.with(&rest)) == Decision::Allow;
-                let passes = filtered.residual.matches(&attributes(&rest));
+                let passes = filtered.residual.matches(&supplied(&rest).attributes().unwrap());
                 prop_assert_eq!(passes, allowed, "{:?}\n{:?}", rest, &filtered.residual);
             }
         }
@@ -107,7 +107,8 @@ proptest! {
     fn a_reading_holds_until_it_says(
         world in world(), ask in ask(), hours in 0..200_i128, last: bool, size in 1..6_usize,
     ) {
-        let now = ask.request();
+        let supplied = ask.supplied();
+        let now = ask.request(&supplied);
         let resolution = resolve(world.program(), &now).unwrap();
         let filtered = filter(world.program(), &now).unwrap();
         let wanted = Wanted { conditional: true, size: 9 };
@@ -115,7 +116,7 @@ proptest! {
         let users = |request: &CheckRequest<'_>| {
             let all = world.snapshot.users_after(world.account, None);
             let able = who_can(world.program(), request, all, wanted).unwrap();
-            (able.users.iter().map(|it| (it.subject.id, it.resolution.name())).collect::<Vec<_>>(), able.valid_until)
+            (able.users.iter().map(|it| (it.subject.id(), it.resolution.name())).collect::<Vec<_>>(), able.valid_until)
         };
         let able = users(&now);
         let listed = |request: &CheckRequest<'_>| {
@@ -143,7 +144,7 @@ proptest! {
         let mut after = String::new();
         loop {
             let selection = Selection { after: &after, size, ..Selection::default() };
-            let listing = list_permissions(world.program(), &ask.request(), &selection).unwrap();
+            let listing = list_permissions(world.program(), &ask.request(&ask.supplied()), &selection).unwrap();
             prop_assert!(listing.permissions.len() <= size);
             listed.extend(listing.permissions.iter().map(|it| (it.permission.to_string(), it.resolution.name())));
             if !listing.more {
@@ -166,8 +167,8 @@ proptest! {
         let mut after = None;
         loop {
             let users = world.snapshot.users_after(world.account, after);
-            let able = who_can(world.program(), &ask.request(), users, Wanted { conditional, size }).unwrap();
-            found.extend(able.users.iter().map(|it| (it.subject.email.to_owned(), it.resolution.name())));
+            let able = who_can(world.program(), &ask.request(&ask.supplied()), users, Wanted { conditional, size }).unwrap();
+            found.extend(able.users.iter().map(|it| (it.subject.email().to_owned(), it.resolution.name())));
             after = able.next;
             if after.is_none() {
                 break;
@@ -186,7 +187,8 @@ proptest! {
     /// An explanation adds up to the decision it is given with.
     #[test]
     fn an_explanation_adds_up(world in world(), ask in ask()) {
-        let request = ask.request();
+        let supplied = ask.supplied();
+        let request = ask.request(&supplied);
         let explained = explain(world.program(), &request).unwrap();
         let outcome = evaluate(world.program(), &request).unwrap();
         let told = explained.outcome.reason();
@@ -225,7 +227,7 @@ proptest! {
     #[test]
     fn an_explanation_leaves_no_statement_out(world in world(), ask in ask()) {
         let program = world.program();
-        let explained = explain(program, &ask.request()).unwrap();
+        let explained = explain(program, &ask.request(&ask.supplied())).unwrap();
         let own = |it: &&PermissionName| it.as_str() == ask.permission;
         let told = explained.statements.iter().filter(|it| own(&it.permission));
         let told: BTreeSet<_> = told.map(|it| (it.source.binding(), it.source.statement())).collect();
@@ -247,7 +249,8 @@ proptest! {
     /// The listing holds every statement that an explanation has at this level, and no other.
     #[test]
     fn a_listing_of_effects_holds_what_is_bound(world in world(), ask in ask()) {
-        let request = ask.request();
+        let supplied = ask.supplied();
+        let request = ask.request(&supplied);
         let explained = explain(world.program(), &request).unwrap();
         let selection = Selection { size: 100, ..Selection::default() };
         let page = effective(world.program(), Entity::User(&ask.user), request.target, &selection).unwrap();

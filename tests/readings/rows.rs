@@ -66,7 +66,7 @@ fn a_listing_has_an_effect_for_each_choice_of_a_boundary() {
 fn an_explanation_tells_the_alternatives_of_a_boundary() {
     let world = one(&format!("ALLOW {READ};"), &["shop:region = \"b\";\nshop:region = \"c\""]);
     let ask = ask(READ, &[("shop:region", "c")]);
-    let explained = explain(world.program(), &ask.request()).unwrap();
+    let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
     let statement = &explained.statements[0];
     assert_eq!((statement.standing, statement.conditions.len()), (Standing::Decided, 1));
     assert_eq!(statement.conditions[0].alternatives.len(), 2);
@@ -91,7 +91,7 @@ fn an_open_deny_of_viewer_leaves_nothing_above_conditional() {
     for (statements, attributes, granted) in rows {
         let world = build(&[bound(statements, &[])], false, Forget::Nothing);
         let ask = ask(VIEWER, attributes);
-        let resolved = resolve(world.program(), &ask.request()).unwrap();
+        let resolved = resolve(world.program(), &ask.request(&ask.supplied())).unwrap();
         assert_eq!(resolved.resolution.name(), granted, "{statements:?} {attributes:?}");
     }
 }
@@ -106,7 +106,7 @@ fn what_is_told_of_many_statements_has_a_limit() {
         let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, Forget::Nothing);
         // The last statement in the order of reasons decides.
         let ask = ask(READ, &[("shop:region", &format!("{}-99", if truncated { 9 } else { policies - 1 }))]);
-        let explained = explain(world.program(), &ask.request()).unwrap();
+        let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
         assert_eq!((explained.statements.len(), explained.truncated), (1_000, truncated));
         assert_eq!(explained.statements[0].standing, Standing::Decided);
         let listed = effects(&world);
@@ -125,7 +125,7 @@ fn what_is_told_of_long_conditions_has_a_limit() {
     for (policies, truncated) in [(17, false), (18, true)] {
         let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), false, Forget::Nothing);
         let ask = ask(READ, &[]);
-        let explained = explain(world.program(), &ask.request()).unwrap();
+        let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
         // Every statement is told, the last ones without their conditions.
         assert_eq!((explained.statements.len(), explained.truncated), (policies * 30, truncated));
         assert_eq!(explained.statements.last().unwrap().conditions.is_empty(), truncated);
@@ -162,7 +162,7 @@ fn an_explanation_names_one_row_of_a_statement_about_several_roles() {
         let statements: Vec<_> = statements.iter().map(ToString::to_string).collect();
         let world = build(&[bound(&statements, &[])], false, Forget::Nothing);
         let ask = ask(VIEWER, &[]);
-        let explained = explain(world.program(), &ask.request()).unwrap();
+        let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
         assert_eq!(explained.statements[0].standing, decided, "{statements:?}");
         let mut told: Vec<_> = explained.statements.iter().map(|it| (it.permission.as_str(), it.standing)).collect();
         told.sort_by_key(|(permission, standing)| (*permission, standing.name()));
@@ -216,7 +216,7 @@ fn a_constant_filter_is_never_too_large() {
     for (name, bounds, permission, expected) in rows {
         let world = build(&bounds, false, Forget::Nothing);
         let ask = ask(permission, &[]);
-        let found = filter(world.program(), &ask.request()).ok().map(|filtered| filtered.residual);
+        let found = filter(world.program(), &ask.request(&ask.supplied())).ok().map(|filtered| filtered.residual);
         assert_eq!(found, expected, "{name}");
     }
 }
@@ -229,7 +229,7 @@ fn a_filter_is_as_large_as_what_is_left() {
     bounds.push(bound(&[format!("ALLOW {LOGVIEWER} WHERE {zone} \"a\";")], &[]));
     let world = build(&bounds, false, Forget::Nothing);
     let ask = ask(VIEWER, &[]);
-    let filtered = filter(world.program(), &ask.request()).unwrap();
+    let filtered = filter(world.program(), &ask.request(&ask.supplied())).unwrap();
     assert!(matches!(filtered.residual, Residual::Test(_)), "{:?}", filtered.residual);
 }
 
@@ -264,7 +264,7 @@ fn an_explanation_tells_what_a_boundary_removed() {
     for (statements, boundaries, strict, forget, permission, expected) in rows {
         let world = build(&[bound(&[statements.to_owned()], boundaries)], strict, forget);
         let ask = ask(permission, &[]);
-        let explained = explain(world.program(), &ask.request()).unwrap();
+        let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
         let why = |it: &RemovedStatement<'_>| it.by.iter().map(|by| by.why).collect::<Vec<_>>();
         let told: Vec<_> = explained.removed.iter().map(|it| (it.permission.as_str(), it.statement, why(it))).collect();
         let expected: Vec<_> =
@@ -284,7 +284,7 @@ fn what_is_told_of_removed_statements_has_a_limit() {
     for (policies, truncated) in [(10, false), (11, true)] {
         let world = build(&(0..policies).map(policy).collect::<Vec<_>>(), true, Forget::Nothing);
         let ask = ask(READ, &[]);
-        let explained = explain(world.program(), &ask.request()).unwrap();
+        let explained = explain(world.program(), &ask.request(&ask.supplied())).unwrap();
         let told = (explained.statements.len(), explained.removed.len(), explained.truncated);
         assert_eq!(told, (0, 1_000, truncated));
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use doorward::lang::literal::request_time;
-use doorward::model::attribute::{Attributes, Values};
+use doorward::model::attribute::{Supplied, Values};
 use doorward::model::binding::Binding;
 use doorward::model::catalogue::CatalogueEntry;
 use doorward::model::decision::{CheckRequest, RequestParts};
@@ -91,18 +91,21 @@ impl Ask {
         Self { user: user.to_owned(), permission: permission.to_owned(), ..self.clone() }
     }
 
-    pub fn request(&self) -> CheckRequest<'_> {
+    pub fn supplied(&self) -> Supplied<'_> {
+        supplied(&self.attributes)
+    }
+
+    pub fn request<'r>(&'r self, supplied: &'r Supplied<'_>) -> CheckRequest<'r> {
         let level = if self.environment.is_empty() { "account" } else { "" };
         let parts =
             RequestParts { user: &self.user, environment: &self.environment, level, permission: &self.permission };
-        let attributes = attributes(&self.attributes);
-        CheckRequest::new(parts, attributes, request_time(&self.time).unwrap()).unwrap()
+        CheckRequest::new(parts, supplied.attributes().unwrap(), request_time(&self.time).unwrap()).unwrap()
     }
 }
 
 /// An empty list of values says absent.
-pub fn attributes(map: &BTreeMap<String, Vec<String>>) -> Attributes<'_> {
-    Attributes::new(map.iter().map(|(name, values)| (name.as_str(), Values::Many(values))), []).unwrap()
+pub fn supplied(map: &BTreeMap<String, Vec<String>>) -> Supplied<'_> {
+    Supplied::new(map.iter().map(|(name, values)| (name.as_str(), Values::Many(values))), [])
 }
 
 fn value() -> impl Strategy<Value = String> {

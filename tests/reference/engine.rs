@@ -3,7 +3,7 @@
 use doorward::eval::Outcome;
 use doorward::eval::resolve::Resolution;
 use doorward::lang::literal::request_time;
-use doorward::model::attribute::{Attributes, Values};
+use doorward::model::attribute::{Supplied, Values};
 use doorward::model::decision::{CheckRequest, RequestParts};
 use doorward::model::id::AccountId;
 use doorward::model::moment::Moment;
@@ -50,11 +50,11 @@ pub fn resolve(snapshot: &Snapshot, account: AccountId, question: &Question) -> 
 /// Asks a question in the engine's words.
 fn asked<T>(question: &Question, ask: impl FnOnce(&CheckRequest<'_>) -> Result<T, Refused>) -> Result<T, Refused> {
     let supplied = question.attributes.iter().map(|(name, values)| (name.as_str(), Values::Many(values)));
-    let attributes = Attributes::new(supplied, question.absent.iter().map(String::as_str));
+    let supplied = Supplied::new(supplied, question.absent.iter().map(String::as_str));
     let Question { user, environment, level, permission, time, .. } = question;
     let parts = RequestParts { user, environment, level, permission };
     let at = request_time(time).expect("a time");
-    let request = match attributes.and_then(|attributes| CheckRequest::new(parts, attributes, at)) {
+    let request = match supplied.attributes().and_then(|attributes| CheckRequest::new(parts, attributes, at)) {
         Ok(request) => request,
         Err(invalid) => return Err(Refused::new("bad_request", invalid.field)),
     };

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::lang::literal::request_time;
-use crate::model::attribute::{Attributes, InvalidRequest, Values};
+use crate::model::attribute::{InvalidRequest, Supplied, Values};
 use crate::model::decision::{CheckRequest, RequestParts, Unanswerable};
 use crate::model::moment::Moment;
 use crate::statefile::node::{Format, Node, Value, parse};
@@ -118,10 +118,15 @@ impl Question {
         })
     }
 
-    /// The request to decide; `now` where the line tells no time.
-    pub(super) fn check(&self, now: Moment) -> Result<CheckRequest<'_>, Failure> {
-        let supplied = self.attributes.iter().map(|(name, values)| (name.as_str(), Values::Many(values)));
-        let attributes = Attributes::new(supplied, self.absent.iter().map(String::as_str))?;
+    /// What the line says of attributes.
+    pub(super) fn supplied(&self) -> Supplied<'_> {
+        let values = self.attributes.iter().map(|(name, values)| (name.as_str(), Values::Many(values)));
+        Supplied::new(values, self.absent.iter().map(String::as_str))
+    }
+
+    /// The request to decide, with what [`Self::supplied`] gave; `now` where the line tells no time.
+    pub(super) fn check<'r>(&'r self, supplied: &'r Supplied<'_>, now: Moment) -> Result<CheckRequest<'r>, Failure> {
+        let attributes = supplied.attributes()?;
         let Self { user, environment, level, permission, .. } = self;
         let parts = RequestParts { user, environment, level, permission };
         Ok(CheckRequest::new(parts, attributes, self.time.unwrap_or(now))?)

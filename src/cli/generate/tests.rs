@@ -58,7 +58,8 @@ fn the_file_is_the_state_of_the_workload() {
         Workload::new(args(&["--policies", "40", "--groups", "20", "--users", "60"]).unwrap().dimensions(), 9);
     let snapshot = Snapshot::build(StoreId::random(), &workload.state().unwrap(), None).unwrap();
     let decision = |request: &Request| {
-        let request = request.check(Moment::from_nanoseconds(0)).unwrap();
+        let supplied = request.supplied();
+        let request = request.check(&supplied, Moment::from_nanoseconds(0)).unwrap();
         snapshot.decide(workload.account(), &request).unwrap().decision().name()
     };
     let expected = workload.requests(9).take(500);

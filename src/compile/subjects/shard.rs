@@ -1,25 +1,29 @@
 //! Shards: a few dozen users in four blocks of memory.
 
-use super::{GroupNumbers, NoGroup, Subject, shard_of};
+use super::{GroupNumbers, NoGroup, Subject, hash_of, shard_of};
 use crate::model::id::UserId;
 use crate::model::identity::{User, UserState};
 
-/// Users whose e-mails hash to neighbouring places, sorted by hash.
+/// Users whose e-mails hash to neighbouring places, sorted by hash: fewer than 65,535.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    hashes: Box<[u32]>,
-    entries: Box<[Entry]>,
-    emails: Box<str>,
+    /// A hash table: the place of a user plus one is in the first free slot from the one of its hash on. At most half of the
+    /// slots are taken, and their number is a power of two.
+    slots: Box<[u16]>,
+    entries: Box<[(UserId, UserState)]>,
+    /// Where the e-mail and the groups of each begin, and at last where those of the last one end.
+    bounds: Box<[(u32, u32)]>,
+    /// UTF-8.
+    emails: Box<[u8]>,
     groups: Box<[u32]>,
 }
 
-/// One user; its e-mail and groups end where this says, and begin where those of the one before end.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    id: UserId,
-    email_end: u32,
-    groups_end: u32,
-    state: UserState,
+/// A user before it is packed.
+struct Member<'a> {
+    hash: u32,
+    entry: (UserId, UserState),
+    email: &'a str,
+    groups: &'a [u32],
 }
 
 /// Ids of neighbouring places with the hash of the e-mail, sorted by id.
@@ -43,24 +47,52 @@ pub(super) struct ShardEdits<'e, T> {
 // === impl Shard ===
 
 impl Shard {
-    /// The first user of this hash that `is` the one asked for.
-    pub(super) fn find<'s>(&'s self, hash: u32, is: impl Fn(&Subject<'s>) -> bool) -> Option<Subject<'s>> {
-        let first = self.hashes.partition_point(|known| *known < hash);
-        let same = self.hashes.get(first..)?.iter().take_while(|known| **known == hash);
-        same.enumerate().filter_map(|(offset, _)| self.subject(first + offset)).find(is)
+    /// The user of this e-mail, which has this hash.
+    #[inline]
+    pub(super) fn by_email(&self, hash: u32, email: &str) -> Option<Subject<'_>> {
+        let place = self.probe(hash, |place| self.email(place) == Some(email.as_bytes()))?;
+        self.subject(place)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Subject<'_>)> {
-        self.hashes.iter().enumerate().filter_map(|(index, hash)| Some((*hash, self.subject(index)?)))
+    /// The user of this id, whose e-mail has this hash.
+    pub(super) fn by_id(&self, hash: u32, id: UserId) -> Option<Subject<'_>> {
+        let place = self.probe(hash, |place| self.entries.get(place).is_some_and(|(known, _)| *known == id))?;
+        self.subject(place)
     }
 
-    fn subject(&self, index: usize) -> Option<Subject<'_>> {
-        let Entry { id, email_end, groups_end, state } = *self.entries.get(index)?;
-        let before = index.checked_sub(1).and_then(|before| self.entries.get(before));
-        let (email, group) = before.map_or((0, 0), |entry| (entry.email_end, entry.groups_end));
-        let email = self.emails.get(email as usize..email_end as usize)?;
-        let groups = self.groups.get(group as usize..groups_end as usize)?;
-        Some(Subject { id, email, state, groups })
+    /// The place among those that may have this hash that `is` the one looked for.
+    #[inline]
+    fn probe(&self, hash: u32, is: impl Fn(usize) -> bool) -> Option<usize> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut slot = hash as usize & mask;
+        loop {
+            let place = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
+            if is(place) {
+                return Some(place);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Subject<'_>> {
+        (0..self.entries.len()).filter_map(|place| self.subject(place))
+    }
+
+    #[inline]
+    fn subject(&self, place: usize) -> Option<Subject<'_>> {
+        self.entries.get(place).map(|entry| Subject { entry, shard: self, place })
+    }
+
+    #[inline]
+    pub(super) fn email(&self, place: usize) -> Option<&[u8]> {
+        let ((begin, _), (end, _)) = (*self.bounds.get(place)?, *self.bounds.get(place + 1)?);
+        self.emails.get(begin as usize..end as usize)
+    }
+
+    #[inline]
+    pub(super) fn groups(&self, place: usize) -> Option<&[u32]> {
+        let ((_, begin), (_, end)) = (*self.bounds.get(place)?, *self.bounds.get(place + 1)?);
+        self.groups.get(begin as usize..end as usize)
     }
 
     /// The shard after `edits`.
@@ -82,30 +114,52 @@ impl Shard {
             }
             ends.push(begin..numbers.len());
         }
-        let come = edits.come.iter().zip(ends).map(|((hash, user), range)| {
-            let groups = numbers.get(range).unwrap_or_default();
-            (*hash, Subject { id: user.id, email: user.email.as_str(), state: user.state, groups })
+        let come = edits.come.iter().zip(ends).map(|((hash, user), range)| Member {
+            hash: *hash,
+            entry: (user.id, user.state),
+            email: user.email.as_str(),
+            groups: numbers.get(range).unwrap_or_default(),
         });
-        let kept = known.into_iter().flat_map(Shard::iter).filter(|(_, subject)| !is_gone(subject.id));
-        let mut all: Vec<(u32, Subject<'_>)> = come.collect();
+        let kept = known.into_iter().flat_map(Shard::iter).filter(|subject| !is_gone(subject.id()));
+        let kept = kept.map(|subject| Member {
+            hash: hash_of(subject.email()),
+            entry: *subject.entry,
+            email: subject.email(),
+            groups: subject.groups(),
+        });
+        let mut all: Vec<Member<'_>> = come.collect();
         all.extend(kept);
-        all.sort_unstable_by_key(|(hash, subject)| (*hash, subject.id));
+        all.sort_unstable_by_key(|member| (member.hash, member.entry.0));
         Ok(Self::packed(&all))
     }
 
-    fn packed(all: &[(u32, Subject<'_>)]) -> Self {
-        let mut emails = String::with_capacity(all.iter().map(|(_, it)| it.email.len()).sum());
-        let mut groups = Vec::with_capacity(all.iter().map(|(_, it)| it.groups.len()).sum());
-        let mut entries = Vec::with_capacity(all.len());
-        for (_, Subject { id, email, state, groups: own }) in all {
-            emails.push_str(email);
-            groups.extend_from_slice(own);
-            let (email_end, groups_end) = (emails.len() as u32, groups.len() as u32);
-            entries.push(Entry { id: *id, email_end, groups_end, state: *state });
+    fn packed(all: &[Member<'_>]) -> Self {
+        let mut emails = Vec::with_capacity(all.iter().map(|it| it.email.len()).sum());
+        let mut groups = Vec::with_capacity(all.iter().map(|it| it.groups.len()).sum());
+        let mut bounds = Vec::with_capacity(all.len() + 1);
+        bounds.push((0, 0));
+        for member in all {
+            emails.extend_from_slice(member.email.as_bytes());
+            groups.extend_from_slice(member.groups);
+            bounds.push((emails.len() as u32, groups.len() as u32));
         }
-        let hashes = all.iter().map(|(hash, _)| *hash).collect();
-        Self { hashes, entries: entries.into(), emails: emails.into(), groups: groups.into() }
+        let entries = all.iter().map(|member| member.entry).collect();
+        Self { slots: slots(all), entries, bounds: bounds.into(), emails: emails.into(), groups: groups.into() }
     }
+}
+
+/// The hash table of these.
+fn slots(all: &[Member<'_>]) -> Box<[u16]> {
+    let mut slots = vec![0; (all.len() * 2).next_power_of_two()];
+    let mask = slots.len() - 1;
+    for (number, member) in (1..).zip(all) {
+        let mut slot = member.hash as usize & mask;
+        while slots.get(slot).is_some_and(|taken| *taken != 0) {
+            slot = (slot + 1) & mask;
+        }
+        slots.get_mut(slot).into_iter().for_each(|free| *free = number);
+    }
+    slots.into()
 }
 
 // === impl IdShard ===

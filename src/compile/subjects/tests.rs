@@ -37,7 +37,10 @@ fn check(subjects: &Subjects, users: &[User]) {
         let Found::One(subject) = by_email else { panic!("{:?}: {by_email:?}", user.email) };
         let mut groups: Vec<_> = user.groups.iter().map(|id| numbers()[id]).collect();
         groups.sort_unstable();
-        assert_eq!((subject.id, subject.email, subject.groups), (user.id, user.email.as_str(), groups.as_slice()));
+        assert_eq!(
+            (subject.id(), subject.email(), subject.groups()),
+            (user.id, user.email.as_str(), groups.as_slice())
+        );
         assert_eq!(subjects.find(&user.id.to_string()), by_email);
     }
 }
@@ -83,13 +86,13 @@ fn a_name_that_two_bear_asks_for_the_id() {
     let subjects = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
     assert_eq!(subjects.find("deployer"), Found::Several);
     assert_eq!(subjects.find("a@x"), Found::Several);
-    assert!(matches!(subjects.find("d@x"), Found::One(it) if it.id == users[3].id));
-    assert!(matches!(subjects.find("runner"), Found::One(it) if it.id == users[4].id));
+    assert!(matches!(subjects.find("d@x"), Found::One(it) if it.id() == users[3].id));
+    assert!(matches!(subjects.find("runner"), Found::One(it) if it.id() == users[4].id));
     let left = &users[1..];
     let change = UserChange { old: Some(&users[0]), new: None };
     let subjects = subjects.change(&[change], (left.iter(), left.len()), &numbers()).unwrap();
-    assert!(matches!(subjects.find("deployer"), Found::One(it) if it.id == users[1].id));
-    assert!(matches!(subjects.find("a@x"), Found::One(it) if it.id == users[2].id));
+    assert!(matches!(subjects.find("deployer"), Found::One(it) if it.id() == users[1].id));
+    assert!(matches!(subjects.find("a@x"), Found::One(it) if it.id() == users[2].id));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::proto::doorward as pb;
 use crate::proto::doorward::decision_admin_service_server::DecisionAdminService;
 use crate::services::check::list::to_services;
 use crate::services::check::{
-    binding_reference, boundary_reference, policy_reference, to_attributes, to_reason, to_timestamp,
+    binding_reference, boundary_reference, policy_reference, to_reason, to_supplied, to_timestamp,
 };
 use crate::services::decision_point::Undecided;
 use crate::services::explanation::{description, effect_of, explained};
@@ -79,7 +79,8 @@ fn explain(call: &Call, message: &pb::ExplainRequest) -> Result<pb::ExplainRespo
         None => call.clock.moment(),
     };
     let parts = RequestParts { user, environment, level, permission };
-    let attributes = to_attributes(attributes, absent).map_err(refused)?;
+    let supplied = to_supplied(attributes, absent);
+    let attributes = supplied.attributes().map_err(refused)?;
     let request = CheckRequest::new(parts, attributes, at).map_err(refused)?;
     let snapshot = call.newest()?;
     let explanation = eval::explain(program_of(&snapshot, account)?, &request).map_err(refused)?;
@@ -102,7 +103,8 @@ fn who_can(call: &Call, mut message: pb::WhoCanRequest) -> Result<pb::WhoCanResp
     let account = account_of(&message.account)?;
     let pb::WhoCanRequest { environment, level, permission, attributes, absent, include_conditional, .. } = &message;
     let parts = RequestParts { user: "", environment, level, permission };
-    let attributes = to_attributes(attributes, absent).map_err(refused)?;
+    let supplied = to_supplied(attributes, absent);
+    let attributes = supplied.attributes().map_err(refused)?;
     let request = CheckRequest::of_permission(parts, attributes, call.clock.moment()).map_err(refused)?;
     let snapshot = call.newest()?;
     let wanted = Wanted { conditional: *include_conditional, size: page.size() };
@@ -113,8 +115,8 @@ fn who_can(call: &Call, mut message: pb::WhoCanRequest) -> Result<pb::WhoCanResp
 
 fn able_users(snapshot: &Snapshot, page: &Page, able: &Able<'_>) -> pb::WhoCanResponse {
     let users = able.users.iter().map(|it| pb::AbleUser {
-        id: it.subject.id.to_string(),
-        email: it.subject.email.to_owned(),
+        id: it.subject.id().to_string(),
+        email: it.subject.email().to_owned(),
         granted: it.resolution.name().to_owned(),
         reason: it.resolution.reason().map(|reason| to_reason(&reason)),
     });

@@ -1,6 +1,6 @@
 //! `BatchCheck`: many questions, one snapshot, one instant.
 
-use super::{CheckService, log, to_reason, to_request, to_timestamp};
+use super::{CheckService, log, to_reason, to_request, to_supplied, to_timestamp};
 use crate::eval::{Outcome, Permit};
 use crate::model::attribute::InvalidRequest;
 use crate::model::limits;
@@ -52,7 +52,8 @@ impl CheckService {
         item: &pb::CheckRequest,
         at: Moment,
     ) -> Result<pb::BatchCheckAnswer, Undecided> {
-        let request = to_request(item, at)?;
+        let supplied = to_supplied(&item.attributes, &item.absent);
+        let request = to_request(item, &supplied, at)?;
         let outcome = self.point.decide(published, &item.account, &request)?;
         let decision_id = self.point.decision_id();
         log(&decision_id, &request, &outcome);

@@ -2,10 +2,11 @@
 
 use tonic::Status;
 
-use super::{CheckService, to_attributes, to_code, to_timestamp};
+use super::{CheckService, to_code, to_supplied, to_timestamp};
 use crate::eval;
 use crate::eval::filter::{FilterRejected, Filtered};
 use crate::eval::residual::{Leaf, Operand, Residual, Several};
+use crate::model::attribute::Supplied;
 use crate::model::decision::{CheckRequest, RequestParts};
 use crate::proto::doorward as pb;
 use crate::services::decision_point::Undecided;
@@ -19,7 +20,8 @@ impl CheckService {
         let refused = |problem: Undecided| undecided(&problem);
         let published = self.point.snapshots.current().map_err(|problem| refused(problem.into()))?;
         let program = self.point.program(&published, &message.account).map_err(refused)?;
-        let request = self.filter_request(message).map_err(refused)?;
+        let supplied = to_supplied(&message.attributes, &message.absent);
+        let request = self.filter_request(message, &supplied).map_err(refused)?;
         match eval::filter(program, &request) {
             Ok(filtered) => Ok(self.filter_response(&published, &filtered)),
             Err(FilterRejected::Unanswerable(problem)) => Err(refused(problem.into())),
@@ -27,10 +29,14 @@ impl CheckService {
         }
     }
 
-    fn filter_request<'m>(&self, message: &'m pb::FilterRequest) -> Result<CheckRequest<'m>, Undecided> {
-        let pb::FilterRequest { account: _, user, environment, level, permission, attributes, absent } = message;
+    fn filter_request<'m>(
+        &self,
+        message: &'m pb::FilterRequest,
+        supplied: &'m Supplied<'_>,
+    ) -> Result<CheckRequest<'m>, Undecided> {
+        let pb::FilterRequest { user, environment, level, permission, .. } = message;
         let parts = RequestParts { user, environment, level, permission };
-        Ok(CheckRequest::new(parts, to_attributes(attributes, absent)?, self.point.clock.moment())?)
+        Ok(CheckRequest::new(parts, supplied.attributes()?, self.point.clock.moment())?)
     }
 
     fn filter_response(&self, published: &Published, filtered: &Filtered) -> pb::FilterResponse {

@@ -4,7 +4,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::resolve::resolved_permission;
-use super::{CheckService, to_attributes, to_code, to_timestamp};
+use super::{CheckService, to_code, to_supplied, to_timestamp};
 use crate::eval;
 use crate::eval::list::Selection;
 use crate::model::attribute::InvalidRequest;
@@ -37,8 +37,8 @@ impl CheckService {
         let program = self.point.program(&published, &message.account)?;
         let pb::ListPermissionsRequest { user, environment, level, attributes, absent, services, prefix, .. } = message;
         let parts = RequestParts { user, environment, level, permission: "" };
-        let attributes = to_attributes(attributes, absent)?;
-        let request = CheckRequest::of_subject(parts, attributes, self.point.clock.moment())?;
+        let supplied = to_supplied(attributes, absent);
+        let request = CheckRequest::of_subject(parts, supplied.attributes()?, self.point.clock.moment())?;
         let services = to_services(services)?;
         let selection = Selection { services, prefix, after: page.after().unwrap_or_default(), size: page.size() };
         let listing = eval::list_permissions(program, &request, &selection)?;

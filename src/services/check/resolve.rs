@@ -1,6 +1,6 @@
 //! `Resolve`: three-valued answers for a list of permissions.
 
-use super::{CheckService, answer_error, bounded, to_attributes, to_reason, to_timestamp};
+use super::{CheckService, answer_error, bounded, to_reason, to_supplied, to_timestamp};
 use crate::compile::account::AccountProgram;
 use crate::eval;
 use crate::eval::resolve::Resolution;
@@ -39,7 +39,8 @@ fn answer(
 ) -> Result<pb::ResolvedPermission, Undecided> {
     let pb::ResolveRequest { account: _, user, environment, level, permissions: _ } = message;
     let parts = RequestParts { user, environment, level, permission: &query.permission };
-    let request = CheckRequest::new(parts, to_attributes(&query.attributes, &query.absent)?, at)?;
+    let supplied = to_supplied(&query.attributes, &query.absent);
+    let request = CheckRequest::new(parts, supplied.attributes()?, at)?;
     let resolved = eval::resolve(program, &request)?;
     let valid_until = resolved.valid_until.map(to_timestamp);
     Ok(pb::ResolvedPermission { valid_until, ..resolved_permission(&query.permission, &resolved.resolution) })
