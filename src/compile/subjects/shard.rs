@@ -2,7 +2,8 @@
 
 use super::{GroupNumbers, NoGroup, Subject, shard_of};
 use crate::model::id::UserId;
-use crate::model::identity::{User, UserState};
+use crate::model::identity::UserState;
+use crate::model::state::UserRow;
 
 /// Users whose e-mails hash to neighbouring places, sorted by hash.
 #[derive(Debug, Default)]
@@ -66,7 +67,7 @@ impl Shard {
     /// The shard after `edits`.
     pub(super) fn changed(
         known: Option<&Self>,
-        edits: &ShardEdits<'_, &User>,
+        edits: &ShardEdits<'_, UserRow<'_>>,
         groups: &GroupNumbers,
     ) -> Result<Self, NoGroup> {
         let is_gone = |id: UserId| edits.gone.iter().any(|(_, gone)| *gone == id);
@@ -74,8 +75,8 @@ impl Shard {
         let mut ends = Vec::with_capacity(edits.come.len());
         for (_, user) in edits.come {
             let begin = numbers.len();
-            for group in &user.groups {
-                numbers.push(*groups.get(group).ok_or(NoGroup { user: user.id, group: *group })?);
+            for group in user.groups() {
+                numbers.push(*groups.get(&group).ok_or(NoGroup { user: user.id(), group })?);
             }
             if let Some(own) = numbers.get_mut(begin..) {
                 own.sort_unstable();
@@ -84,7 +85,7 @@ impl Shard {
         }
         let come = edits.come.iter().zip(ends).map(|((hash, user), range)| {
             let groups = numbers.get(range).unwrap_or_default();
-            (*hash, Subject { id: user.id, email: user.email.as_str(), state: user.state, groups })
+            (*hash, Subject { id: user.id(), email: user.email(), state: user.state(), groups })
         });
         let kept = known.into_iter().flat_map(Shard::iter).filter(|(_, subject)| !is_gone(subject.id));
         let mut all: Vec<(u32, Subject<'_>)> = come.collect();
