@@ -52,6 +52,12 @@ pub(super) struct Texts<'l> {
     pub(super) description: &'l str,
 }
 
+/// What to reserve for `more` elements behind `len`. A block that has to grow grows by a quarter and not to twice its size: there
+/// are many leaves, and most of them stay as they are.
+const fn room(capacity: usize, len: usize, more: usize) -> usize {
+    if len + more <= capacity { more } else { more + len / 4 }
+}
+
 // === impl Leaf ===
 
 impl Leaf {
@@ -104,10 +110,9 @@ impl Leaf {
         let (email, name) = (user.email.as_str(), user.name.as_ref().map_or("", |name| name.as_str()));
         let (texts_begin, groups_begin) = self.ends_before(place);
         let length = email.len() + name.len() + description.len();
-        // There are many leaves, and most of them stay as they are: no room is kept for more.
-        self.entries.reserve_exact(1);
-        self.texts.reserve_exact(length);
-        self.groups.reserve_exact(groups.len());
+        self.entries.reserve_exact(room(self.entries.capacity(), self.entries.len(), 1));
+        self.texts.reserve_exact(room(self.texts.capacity(), self.texts.len(), length));
+        self.groups.reserve_exact(room(self.groups.capacity(), self.groups.len(), groups.len()));
         let entry = Entry {
             id: user.id,
             created: record.created,
