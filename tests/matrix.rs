@@ -251,8 +251,8 @@ fn every_decision_is_the_reviewed_one() {
 fn what_is_not_in_the_matrix_is_exempt_with_a_reason() {
     let example = Example::load();
     let owned = example.owned();
-    let active = owned.users.values().filter(|user| user.value.state == UserState::Active);
-    let groups: BTreeSet<_> = active.flat_map(|user| user.value.groups.iter().copied()).collect();
+    let active = owned.users.rows().filter(|user| user.state() == UserState::Active);
+    let groups: BTreeSet<_> = active.flat_map(|user| user.groups()).collect();
     let bound: BTreeSet<_> =
         owned.bindings.values().filter(|it| groups.contains(&it.value.group)).map(|it| it.value.policy).collect();
     let shown = shown(&fs::read_to_string(path("tests/golden/matrix.txt")).unwrap());

@@ -335,9 +335,13 @@ impl AccountProgram {
             key: Box::new(ObjectKey::User(self.id, user)),
             problem: format!("there is no group `{group}`"),
         };
-        if !changes.users.is_empty() {
-            let all = after.users.values().map(|user| &user.value);
-            let next = self.subjects.change(&changes.users, (all, after.users.len()), &self.group_numbers);
+        let all = after.users.rows();
+        let next = match changes.users.as_deref() {
+            Some([]) => None,
+            Some(users) => Some(self.subjects.change(users, (all, after.users.len()), &self.group_numbers)),
+            None => Some(Subjects::of((all, after.users.len()), &self.group_numbers)),
+        };
+        if let Some(next) = next {
             self.subjects = next.map_err(|missing| no_group(missing.user, missing.group))?;
         }
         // Members leave with their group; that none was left is looked at only when one went.
@@ -345,8 +349,8 @@ impl AccountProgram {
         if gone.is_empty() {
             return Ok(());
         }
-        let mut users = after.users.values().map(|user| &user.value);
-        let left = users.find_map(|user| gone.iter().find(|id| user.groups.contains(id)).map(|id| (user.id, **id)));
+        let mut users = after.users.rows();
+        let left = users.find_map(|user| gone.iter().find(|id| user.is_member(***id)).map(|id| (user.id(), **id)));
         left.map_or(Ok(()), |(user, group)| Err(no_group(user, group)))
     }
 }

@@ -9,7 +9,8 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::chunks::Chunks;
 use crate::model::id::{GroupId, UserId};
-use crate::model::identity::{User, UserState};
+use crate::model::identity::UserState;
+use crate::model::state::{UserChange, UserRow};
 use crate::model::text::Name;
 
 mod shard;
@@ -53,15 +54,6 @@ pub enum Found<'p> {
     One(Subject<'p>),
     /// Several: the id has to be given (rules §8).
     Several,
-}
-
-/// A user that came, changed or went.
-#[derive(Debug, Clone, Copy)]
-pub struct UserChange<'a> {
-    /// As it was; `None` where it is new.
-    pub old: Option<&'a User>,
-    /// As it is; `None` where it is gone.
-    pub new: Option<&'a User>,
 }
 
 /// Numbers of groups.
@@ -199,6 +191,28 @@ impl Subjects {
         self.by_email.iter().flat_map(|shard| shard.iter())
     }
 
+    /// These users, and how many they are.
+    ///
+    /// # Errors
+    /// [`NoGroup`] for a user that names a group without a number.
+    pub fn of<'a>(
+        (all, count): (impl Iterator<Item = UserRow<'a>>, usize),
+        groups: &GroupNumbers,
+    ) -> Result<Self, NoGroup> {
+        let mut made = Self::with_room(count);
+        let mut services = Vec::new();
+        let changes = all.map(|user| {
+            let change = UserChange { old: None, new: Some(user) };
+            services.extend(user.is_service().then_some(change));
+            change
+        });
+        made.apply(changes, groups)?;
+        for change in &services {
+            made.rename(change);
+        }
+        Ok(made)
+    }
+
     /// These subjects with changes; `all` are the users after them, and how many, for when the shards have to be made anew.
     ///
     /// # Errors
@@ -206,22 +220,16 @@ impl Subjects {
     pub fn change<'a>(
         &self,
         changes: &[UserChange<'a>],
-        (all, count): (impl Iterator<Item = &'a User>, usize),
+        (all, count): (impl Iterator<Item = UserRow<'a>>, usize),
         groups: &GroupNumbers,
     ) -> Result<Self, NoGroup> {
         let most = (SHARD_USERS * 4) << self.bits;
         let least = if self.bits == 0 { 0 } else { (SHARD_USERS / 2) << self.bits };
-        let mut next = if (least..=most).contains(&count) {
-            let mut next = self.clone();
-            next.apply(changes, groups)?;
-            next
-        } else {
-            let mut next = Self::with_room(count);
-            let all: Vec<_> = all.map(|user| UserChange { old: None, new: Some(user) }).collect();
-            next.apply(&all, groups)?;
-            next
-        };
-        next.by_name = self.by_name.clone();
+        if !(least..=most).contains(&count) {
+            return Self::of((all, count), groups);
+        }
+        let mut next = self.clone();
+        next.apply(changes.iter().copied(), groups)?;
         for change in changes {
             next.rename(change);
         }
@@ -240,21 +248,26 @@ impl Subjects {
         }
     }
 
-    fn apply(&mut self, changes: &[UserChange<'_>], groups: &GroupNumbers) -> Result<(), NoGroup> {
+    fn apply<'a>(
+        &mut self,
+        changes: impl Iterator<Item = UserChange<'a>>,
+        groups: &GroupNumbers,
+    ) -> Result<(), NoGroup> {
         let bits = self.bits;
         let mut emails = shard::Edits::default();
         let mut ids = shard::Edits::default();
         for UserChange { old, new } in changes {
             if let Some(old) = old {
-                emails.gone.push((hash_of(old.email.as_str()), old.id));
-                ids.gone.push((place_of(old.id), old.id));
+                emails.gone.push((hash_of(old.email()), old.id()));
+                ids.gone.push((place_of(old.id()), old.id()));
             }
             if let Some(new) = new {
-                let hash = hash_of(new.email.as_str());
-                emails.come.push((hash, *new));
-                ids.come.push((place_of(new.id), (new.id, hash)));
+                let hash = hash_of(new.email());
+                emails.come.push((hash, new));
+                ids.come.push((place_of(new.id()), (new.id(), hash)));
             }
         }
+        self.len = (self.len + ids.come.len()).saturating_sub(ids.gone.len());
         emails.by_shard(bits, |index, edits| {
             let known = self.by_email.get(index).map(Arc::as_ref);
             let shard = Shard::changed(known, edits, groups)?;
@@ -266,15 +279,13 @@ impl Subjects {
             self.by_id.set(index, Arc::new(shard));
             Ok(())
         })?;
-        let (gone, come) = (changes.iter().filter(|it| it.old.is_some()), changes.iter().filter(|it| it.new.is_some()));
-        self.len = (self.len + come.count()).saturating_sub(gone.count());
         Ok(())
     }
 
     fn rename(&mut self, change: &UserChange<'_>) {
-        let service_name = |user: &User| user.name.clone().filter(|_| user.is_service());
+        let service_name = |user: UserRow<'_>| if user.is_service() { user.name() } else { None };
         if let Some((user, name)) = change.old.and_then(|user| Some((user, service_name(user)?))) {
-            let left: Box<[UserId]> = self.named(&name).filter(|id| *id != user.id).collect();
+            let left: Box<[UserId]> = self.named(&name).filter(|id| *id != user.id()).collect();
             if left.is_empty() {
                 self.by_name.remove(&name);
             } else {
@@ -282,7 +293,7 @@ impl Subjects {
             }
         }
         if let Some((user, name)) = change.new.and_then(|user| Some((user, service_name(user)?))) {
-            let mut ids: Vec<UserId> = self.named(&name).chain([user.id]).collect();
+            let mut ids: Vec<UserId> = self.named(&name).chain([user.id()]).collect();
             ids.sort_unstable();
             self.by_name.insert(name, ids.into());
         }

@@ -96,12 +96,11 @@ fn check_name(owned: &AccountState, group: &Group, own: Option<&GroupId>) -> Res
     check::free("group", "name", &group.name, bearer, own)
 }
 
-fn members(owned: &AccountState, id: GroupId) -> impl Iterator<Item = &User> {
-    owned.users.values().map(|user| &user.value).filter(move |user| user.groups.contains(&id))
+fn members(owned: &AccountState, id: GroupId) -> impl Iterator<Item = User> {
+    owned.users.rows().filter(move |user| user.is_member(id)).map(|user| user.user())
 }
 
-fn without(user: &User, id: GroupId) -> User {
-    let mut user = user.clone();
+fn without(mut user: User, id: GroupId) -> User {
     user.groups = user.groups.without(&id);
     user
 }

@@ -47,10 +47,10 @@ pub fn create(state: &State, account: AccountId, new: NewUser) -> Result<Plan, R
     let mut found = Violations::default();
     let email = found.text("email", &email_or_own(&email, &fields, id));
     let user = fields.validate(owned, found, |fields| Some(fields.named(id, email?)))?;
-    let bearer = owned.user_by_email(user.email.as_str()).map(|other| other.value.id);
+    let bearer = owned.user_by_email(user.email.as_str()).map(|other| other.id());
     check::free("user or service user", "e-mail", &user.email, bearer, None)?;
     let key = ObjectKey::User(account, id);
-    check::new_id(owned.users.get(&id), &key)?;
+    check::new_id(owned.users.get(&id).as_ref(), &key)?;
     Ok(Plan::new(key, vec![Edit::Put(Object::User(account, user))]))
 }
 
@@ -67,7 +67,8 @@ pub fn update(
 ) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
     let key = ObjectKey::User(account, id);
-    let known = check::current(owned.users.get(&id), &key, expected)?;
+    let known = owned.users.get(&id);
+    let known = check::current(known.as_ref(), &key, expected)?;
     let mut found = Violations::default();
     if known.value.is_service() != matches!(fields.kind, UserKind::Service { .. }) {
         found.add("kind", "immutable", "cannot change between a user and a service user");
@@ -84,7 +85,7 @@ pub fn update(
 pub fn delete(state: &State, account: AccountId, id: UserId, expected: Option<Revision>) -> Result<Plan, Rejection> {
     let owned = check::account(state, account)?;
     let key = ObjectKey::User(account, id);
-    check::current(owned.users.get(&id), &key, expected)?;
+    check::current(owned.users.get(&id).as_ref(), &key, expected)?;
     Ok(Plan::new(key.clone(), vec![Edit::Delete(key)]))
 }
 

@@ -15,7 +15,12 @@ use super::level::Level;
 use super::object::{Change, Object, ObjectKey, Record};
 use super::policy::{Boundary, Policy};
 use super::revision::Revision;
-use super::text::{Email, Name};
+use super::text::Name;
+
+mod leaf;
+mod users;
+
+pub use users::{UserChange, UserRow, Users};
 
 /// A shared record.
 pub type Shared<T> = Arc<Record<T>>;
@@ -40,7 +45,7 @@ pub struct AccountState {
     /// By id.
     pub environments: OrdMap<EnvironmentId, Shared<Environment>>,
     /// By id.
-    pub users: OrdMap<UserId, Shared<User>>,
+    pub users: Users,
     /// By id.
     pub groups: OrdMap<GroupId, Shared<Group>>,
     /// By id.
@@ -51,7 +56,6 @@ pub struct AccountState {
     pub bindings: OrdMap<BindingKey, Shared<Binding>>,
     /// By permission.
     pub catalogue: OrdMap<PermissionName, Shared<CatalogueEntry>>,
-    emails: OrdMap<Email, UserId>,
     service_names: OrdSet<(Name, UserId)>,
     bindings_of_group: OrdSet<(GroupId, BindingKey)>,
     bindings_of_policy: OrdSet<(PolicyId, BindingKey)>,
@@ -153,7 +157,10 @@ impl State {
                     self.accounts.insert(account.id, Arc::new(AccountState::empty(share(record, account))));
                 }
             },
-            owned => self.owner(&owned.key())?.put(record),
+            owned => {
+                let key = owned.key();
+                self.owner(&key)?.put(&key, record);
+            }
         }
         Ok(())
     }
@@ -185,13 +192,12 @@ impl AccountState {
         Self {
             account,
             environments: OrdMap::new(),
-            users: OrdMap::new(),
+            users: Users::default(),
             groups: OrdMap::new(),
             policies: OrdMap::new(),
             boundaries: OrdMap::new(),
             bindings: OrdMap::new(),
             catalogue: OrdMap::new(),
-            emails: OrdMap::new(),
             service_names: OrdSet::new(),
             bindings_of_group: OrdSet::new(),
             bindings_of_policy: OrdSet::new(),
@@ -205,15 +211,15 @@ impl AccountState {
 
     /// The user or service user of this e-mail.
     #[must_use]
-    pub fn user_by_email(&self, email: &str) -> Option<&Shared<User>> {
-        self.emails.get(email).and_then(|id| self.users.get(id))
+    pub fn user_by_email(&self, email: &str) -> Option<UserRow<'_>> {
+        self.users.by_email(email)
     }
 
     /// The service users of this name.
-    pub fn service_users_by_name<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = &'a Shared<User>> + 'a {
+    pub fn service_users_by_name<'a>(&'a self, name: &'a Name) -> impl Iterator<Item = UserRow<'a>> + 'a {
         let from = (name.clone(), UserId::from_bytes([0; 16]));
         let named = self.service_names.range(from..).take_while(move |(other, _)| other == name);
-        named.filter_map(|(_, id)| self.users.get(id))
+        named.filter_map(|(_, id)| self.users.row(*id))
     }
 
     /// The group of this name.
@@ -271,7 +277,7 @@ impl AccountState {
             .chain(self.environments.values().map(move |r| owned(r, id, Object::Environment)))
             .chain(self.catalogue.values().map(move |r| owned(r, id, Object::CatalogueEntry)))
             .chain(self.groups.values().map(move |r| owned(r, id, Object::Group)))
-            .chain(self.users.values().map(move |r| owned(r, id, Object::User)))
+            .chain(self.users.rows().map(move |row| row.record().map(|user| Object::User(id, user))))
             .chain(self.policies.values().map(move |r| owned(r, id, Object::Policy)))
             .chain(self.boundaries.values().map(move |r| owned(r, id, Object::Boundary)))
             .chain(self.bindings.values().map(move |r| owned(r, id, Object::Binding)))
@@ -283,7 +289,9 @@ impl AccountState {
             ObjectKey::Global => None,
             ObjectKey::Account(_) => Some(self.account.as_ref().clone().map(Object::Account)),
             ObjectKey::Environment(_, id) => self.environments.get(id).map(|r| owned(r, account, Object::Environment)),
-            ObjectKey::User(_, id) => self.users.get(id).map(|r| owned(r, account, Object::User)),
+            ObjectKey::User(_, id) => {
+                self.users.row(*id).map(|row| row.record().map(|user| Object::User(account, user)))
+            }
             ObjectKey::Group(_, id) => self.groups.get(id).map(|r| owned(r, account, Object::Group)),
             ObjectKey::Policy(_, id) => self.policies.get(id).map(|r| owned(r, account, Object::Policy)),
             ObjectKey::Boundary(_, id) => self.boundaries.get(id).map(|r| owned(r, account, Object::Boundary)),
@@ -294,20 +302,16 @@ impl AccountState {
         }
     }
 
-    fn put(&mut self, record: &Record<Object>) {
+    fn put(&mut self, key: &ObjectKey, record: &Record<Object>) {
+        if let Object::User(_, it) = &record.value {
+            return self.put_user(record, it);
+        }
         // INVARIANT: an old value's index entries go before the new value's come.
-        self.delete(&record.value.key());
+        self.delete(key);
         match &record.value {
-            Object::Global(_) | Object::Account(_) => {}
+            Object::Global(_) | Object::Account(_) | Object::User(..) => {}
             Object::Environment(_, it) => {
                 self.environments.insert(it.id.clone(), share(record, it));
-            }
-            Object::User(_, it) => {
-                self.emails.insert(it.email.clone(), it.id);
-                if let (true, Some(name)) = (it.is_service(), &it.name) {
-                    self.service_names.insert((name.clone(), it.id));
-                }
-                self.users.insert(it.id, share(record, it));
             }
             Object::Group(_, it) => {
                 self.group_names.insert(it.name.clone(), it.id);
@@ -325,7 +329,8 @@ impl AccountState {
                 self.boundaries.insert(it.id, share(record, it));
             }
             Object::Binding(_, it) => {
-                let key = it.key();
+                // The key is a hash of the content, which is not made again where it is known.
+                let key = if let ObjectKey::Binding(_, key) = key { *key } else { it.key() };
                 self.bindings_of_group.insert((it.group, key));
                 self.bindings_of_policy.insert((it.policy, key));
                 self.bindings_of_boundary.extend(it.boundaries.iter().map(|boundary| (*boundary, key)));
@@ -337,6 +342,15 @@ impl AccountState {
         }
     }
 
+    fn put_user(&mut self, record: &Record<Object>, user: &User) {
+        if let Some(name) = self.users.put(record, user) {
+            self.service_names.remove(&(name, user.id));
+        }
+        if let (true, Some(name)) = (user.is_service(), &user.name) {
+            self.service_names.insert((name.clone(), user.id));
+        }
+    }
+
     fn delete(&mut self, key: &ObjectKey) {
         match key {
             ObjectKey::Global | ObjectKey::Account(_) => {}
@@ -344,13 +358,8 @@ impl AccountState {
                 self.environments.remove(id);
             }
             ObjectKey::User(_, id) => {
-                if let Some(old) = self.users.remove(id) {
-                    if self.emails.get(&old.value.email) == Some(id) {
-                        self.emails.remove(&old.value.email);
-                    }
-                    if let Some(name) = &old.value.name {
-                        self.service_names.remove(&(name.clone(), *id));
-                    }
+                if let Some(name) = self.users.remove(*id) {
+                    self.service_names.remove(&(name, *id));
                 }
             }
             ObjectKey::Group(_, id) => {

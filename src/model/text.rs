@@ -106,6 +106,11 @@ macro_rules! short_text {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// A text that was checked before it was stored.
+            pub(in crate::model) fn stored(text: &str) -> Self {
+                Self(text.into())
+            }
         }
 
         impl FromStr for $name {

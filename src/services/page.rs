@@ -79,8 +79,24 @@ impl Page {
         V: Clone,
         R: Message,
     {
+        let items = |start: Bound<K>| map.range((start, Bound::Unbounded)).map(|(key, item)| (key.clone(), item));
+        self.among(items, |item| keep(item), |item| form(item))
+    }
+
+    /// The page out of what `items` has from a key on, of what `keep` keeps, and the token of the next one.
+    pub(in crate::services) fn among<K, V, R, I>(
+        &self,
+        items: impl FnOnce(Bound<K>) -> I,
+        keep: impl Fn(&V) -> bool,
+        form: impl Fn(&V) -> R,
+    ) -> Result<(Vec<R>, String), Status>
+    where
+        K: FromStr + Display,
+        R: Message,
+        I: Iterator<Item = (K, V)>,
+    {
         let start = self.after_key::<K>()?.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut items = map.range((start, Bound::Unbounded)).filter(|(_, item)| keep(item)).peekable();
+        let mut items = items(start).filter(|(_, item)| keep(item)).peekable();
         let mut page = Vec::new();
         let mut last = None;
         let mut bytes = 0;
@@ -88,7 +104,7 @@ impl Page {
             && bytes < PAGE_BYTES
             && let Some((key, item)) = items.next()
         {
-            let message = form(item);
+            let message = form(&item);
             bytes += message.encoded_len();
             page.push(message);
             last = Some(key);

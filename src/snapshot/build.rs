@@ -115,7 +115,7 @@ impl Snapshot {
     pub fn users_after(&self, account: AccountId, after: Option<UserId>) -> impl Iterator<Item = UserId> + '_ {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let source = self.accounts.get(&account).map(|account| account.source.as_ref());
-        source.into_iter().flat_map(move |source| source.users.range((start, Bound::Unbounded))).map(|(id, _)| *id)
+        source.into_iter().flat_map(move |source| source.users.rows_from(start)).map(|row| row.id())
     }
 
     /// Bound statements with a permission or condition that the catalogue does not know (rules R30), in order.

@@ -160,7 +160,7 @@ fn missing_keys_are_empty_but_for_level_statements_and_query() {
     check_whole("groups: []", &[]);
     let text = file("users: [{email: a}]");
     let loaded = loaded(&text);
-    assert_eq!(owned(&loaded).user_by_email("a").unwrap().value.state, UserState::Active);
+    assert_eq!(owned(&loaded).user_by_email("a").unwrap().state(), UserState::Active);
 }
 
 #[test]

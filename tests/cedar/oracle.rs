@@ -134,8 +134,8 @@ impl<'s> Oracle<'s> {
             let by_name = user.is_service() && user.name.as_ref().is_some_and(|own| own.as_str() == name);
             user.id.to_string() == name || user.email.as_str() == name || by_name
         };
-        let users = self.account.users.values().map(|record| &record.value);
-        let bearers: Vec<_> = users.filter(|user| called(user)).collect();
+        let users = self.account.users.rows().map(|user| user.user());
+        let bearers: Vec<_> = users.filter(called).collect();
         match bearers.as_slice() {
             [] => Ok(name.to_owned()),
             [one] => Ok(one.id.to_string()),

@@ -197,7 +197,7 @@ impl<'a> Found<'a> {
             ObjectKey::Policy(_, id) => account.bindings_of_policy(*id).next().is_none(),
             ObjectKey::Boundary(_, id) => account.bindings_of_boundary(*id).next().is_none(),
             ObjectKey::Group(_, id) => {
-                let members = account.users.values().any(|user| user.value.groups.contains(id));
+                let members = account.users.rows().any(|user| user.is_member(*id));
                 let everybody = account.all_users().is_some_and(|group| group.value.id == *id);
                 !members && !everybody && account.bindings_of_group(*id).next().is_none()
             }

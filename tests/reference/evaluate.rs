@@ -126,12 +126,12 @@ impl Reference {
     }
 
     /// The user of this id or e-mail, or the service user of this name.
-    fn user(&self, name: &str) -> Result<Option<&User>, Refused> {
-        let bears = |user: &&User| {
+    fn user(&self, name: &str) -> Result<Option<User>, Refused> {
+        let bears = |user: &User| {
             let own = user.name.as_ref().filter(|_| user.is_service());
             user.id.to_string() == name || user.email.as_str() == name || own.is_some_and(|own| own.as_str() == name)
         };
-        let mut found = self.account.users.values().map(|user| &user.value).filter(bears);
+        let mut found = self.account.users.rows().map(|user| user.user()).filter(bears);
         match (found.next(), found.next()) {
             (_, Some(_)) => Err(Refused::new("bad_request", "user")),
             (user, None) => Ok(user),

@@ -6,17 +6,17 @@ use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 
 use super::CompileRejected;
-use crate::compile::subjects::UserChange;
 use crate::model::binding::BindingKey;
 use crate::model::id::{BoundaryId, EnvironmentId, GroupId, PolicyId};
 use crate::model::object::ObjectKey;
-use crate::model::state::AccountState;
+use crate::model::state::{AccountState, UserChange};
 
 /// What came, changed or went.
 pub(super) struct Changes<'a> {
     pub(super) environments: Vec<&'a EnvironmentId>,
     pub(super) groups: Vec<GroupId>,
-    pub(super) users: Vec<UserChange<'a>>,
+    /// `None` where every user is new.
+    pub(super) users: Option<Vec<UserChange<'a>>>,
     policies: Vec<&'a PolicyId>,
     boundaries: Vec<&'a BoundaryId>,
     /// The groups that bindings came to or went from.
@@ -29,13 +29,7 @@ pub(super) struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     pub(super) fn between(before: &'a AccountState, after: &'a AccountState) -> Self {
-        let users = before.users.diff(&after.users).map(|item| match item {
-            DiffItem::Add(_, new) => UserChange { old: None, new: Some(&new.value) },
-            DiffItem::Update { old: (_, old), new: (_, new) } => {
-                UserChange { old: Some(&old.value), new: Some(&new.value) }
-            }
-            DiffItem::Remove(_, old) => UserChange { old: Some(&old.value), new: None },
-        });
+        let users = (!before.users.is_empty()).then(|| after.users.changes_since(&before.users).collect());
         let bound = before.bindings.diff(&after.bindings).map(|item| match item {
             // The key of a binding is its content, so that one that is updated stays with its group.
             DiffItem::Add(_, it) | DiffItem::Remove(_, it) | DiffItem::Update { new: (_, it), .. } => it.value.group,
@@ -43,7 +37,7 @@ impl<'a> Changes<'a> {
         Self {
             environments: keys(&before.environments, &after.environments),
             groups: keys(&before.groups, &after.groups).into_iter().copied().collect(),
-            users: users.collect(),
+            users,
             policies: keys(&before.policies, &after.policies),
             boundaries: keys(&before.boundaries, &after.boundaries),
             bound: bound.collect(),

@@ -2,7 +2,8 @@
 
 use super::{GroupNumbers, NoGroup, Subject, hash_of, shard_of};
 use crate::model::id::UserId;
-use crate::model::identity::{User, UserState};
+use crate::model::identity::UserState;
+use crate::model::state::UserRow;
 
 /// Users whose e-mails hash to neighbouring places, sorted by hash: fewer than 65,535.
 #[derive(Debug, Default)]
@@ -98,7 +99,7 @@ impl Shard {
     /// The shard after `edits`.
     pub(super) fn changed(
         known: Option<&Self>,
-        edits: &ShardEdits<'_, &User>,
+        edits: &ShardEdits<'_, UserRow<'_>>,
         groups: &GroupNumbers,
     ) -> Result<Self, NoGroup> {
         let is_gone = |id: UserId| edits.gone.iter().any(|(_, gone)| *gone == id);
@@ -106,8 +107,8 @@ impl Shard {
         let mut ends = Vec::with_capacity(edits.come.len());
         for (_, user) in edits.come {
             let begin = numbers.len();
-            for group in &user.groups {
-                numbers.push(*groups.get(group).ok_or(NoGroup { user: user.id, group: *group })?);
+            for group in user.groups() {
+                numbers.push(*groups.get(&group).ok_or(NoGroup { user: user.id(), group })?);
             }
             if let Some(own) = numbers.get_mut(begin..) {
                 own.sort_unstable();
@@ -116,8 +117,8 @@ impl Shard {
         }
         let come = edits.come.iter().zip(ends).map(|((hash, user), range)| Member {
             hash: *hash,
-            entry: (user.id, user.state),
-            email: user.email.as_str(),
+            entry: (user.id(), user.state()),
+            email: user.email(),
             groups: numbers.get(range).unwrap_or_default(),
         });
         let kept = known.into_iter().flat_map(Shard::iter).filter(|subject| !is_gone(subject.id()));

@@ -1,5 +1,8 @@
 use super::*;
-use crate::model::identity::UserKind;
+use crate::model::identity::{User, UserKind};
+use crate::model::object::Record;
+use crate::model::revision::Revision;
+use crate::model::state::Users;
 
 fn user(seed: u32, email: &str, service_name: Option<&str>, groups: &[u32]) -> User {
     let mut bytes = [7; 16];
@@ -45,32 +48,55 @@ fn check(subjects: &Subjects, users: &[User]) {
     }
 }
 
-fn put(user: &User) -> UserChange<'_> {
-    UserChange { old: None, new: Some(user) }
+fn stored(users: &[User]) -> Users {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let record = |value: &User| Record { created: at, updated: at, revision: Revision::new(1), value: value.clone() };
+    users.iter().map(record).collect()
+}
+
+fn subjects_of(users: &Users) -> Result<Subjects, NoGroup> {
+    change(&Subjects::default(), &Users::default(), users)
+}
+
+fn change(subjects: &Subjects, before: &Users, after: &Users) -> Result<Subjects, NoGroup> {
+    let changes: Vec<_> = after.changes_since(before).collect();
+    subjects.change(&changes, (after.rows(), after.len()), &numbers())
 }
 
 #[test]
 fn every_user_is_found_after_growing_changing_and_shrinking() {
     let mut users: Vec<User> = (0..2_000).map(|n| user(n, &email(n), None, &[n % 50, (n / 50) % 50])).collect();
-    let changes: Vec<_> = users.iter().map(put).collect();
-    let mut subjects = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+    let mut before = stored(&users);
+    let mut subjects = subjects_of(&before).unwrap();
     check(&subjects, &users);
-    for n in 0..300 {
-        let old = users[n].clone();
-        let index = u32::try_from(n).unwrap();
-        users[n] = User { id: old.id, ..user(index, &email(index + 10_000), None, &[index % 7]) };
-        let change = UserChange { old: Some(&old), new: Some(&users[n]) };
-        subjects = subjects.change(&[change], (users.iter(), users.len()), &numbers()).unwrap();
+    for first in (0_u32..300).step_by(10) {
+        for (n, known) in (first..first + 10).zip(&mut users[first as usize..]) {
+            *known = User { id: known.id, ..user(n, &email(n + 10_000), None, &[n % 7]) };
+        }
+        let after = stored(&users);
+        subjects = change(&subjects, &before, &after).unwrap();
+        before = after;
     }
     check(&subjects, &users);
     while users.len() > 5 {
         let gone: Vec<_> = users.split_off(users.len() - (users.len() / 3).max(1));
-        let changes: Vec<_> = gone.iter().map(|old| UserChange { old: Some(old), new: None }).collect();
-        subjects = subjects.change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+        let after = stored(&users);
+        subjects = change(&subjects, &before, &after).unwrap();
+        before = after;
         check(&subjects, &users);
         assert_eq!(subjects.find(gone[0].email.as_str()), Found::Nobody);
         assert_eq!(subjects.find(&gone[0].id.to_string()), Found::Nobody);
     }
+}
+
+#[test]
+fn subjects_made_at_once_are_those_that_came_one_by_one() {
+    let users: Vec<User> = (0..600).map(|n| user(n, &email(n), Some(&format!("s{}", n % 7)), &[n % 50])).collect();
+    let all = stored(&users);
+    let subjects = Subjects::of((all.rows(), all.len()), &numbers()).unwrap();
+    check(&subjects, &users);
+    assert_eq!(subjects.find("s3"), Found::Several);
+    assert_eq!(subjects.by_name.len(), 7);
 }
 
 #[test]
@@ -82,15 +108,13 @@ fn a_name_that_two_bear_asks_for_the_id() {
         user(4, "d@x", Some("d@x"), &[]),
         user(5, "e@x", Some("runner"), &[]),
     ];
-    let changes: Vec<_> = users.iter().map(put).collect();
-    let subjects = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap();
+    let before = stored(&users);
+    let subjects = subjects_of(&before).unwrap();
     assert_eq!(subjects.find("deployer"), Found::Several);
     assert_eq!(subjects.find("a@x"), Found::Several);
     assert!(matches!(subjects.find("d@x"), Found::One(it) if it.id() == users[3].id));
     assert!(matches!(subjects.find("runner"), Found::One(it) if it.id() == users[4].id));
-    let left = &users[1..];
-    let change = UserChange { old: Some(&users[0]), new: None };
-    let subjects = subjects.change(&[change], (left.iter(), left.len()), &numbers()).unwrap();
+    let subjects = change(&subjects, &before, &stored(&users[1..])).unwrap();
     assert!(matches!(subjects.find("deployer"), Found::One(it) if it.id() == users[1].id));
     assert!(matches!(subjects.find("a@x"), Found::One(it) if it.id() == users[2].id));
 }
@@ -98,7 +122,6 @@ fn a_name_that_two_bear_asks_for_the_id() {
 #[test]
 fn a_user_of_an_unknown_group_is_refused() {
     let users = [user(1, "a@x", None, &[3, 99])];
-    let changes: Vec<_> = users.iter().map(put).collect();
-    let refused = Subjects::default().change(&changes, (users.iter(), users.len()), &numbers()).unwrap_err();
+    let refused = subjects_of(&stored(&users)).unwrap_err();
     assert_eq!(refused, NoGroup { user: users[0].id, group: group(99) });
 }

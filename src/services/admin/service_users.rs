@@ -9,10 +9,11 @@ use crate::iam::user::{self, NewUser, UserFields};
 use crate::model::id::UserId;
 use crate::model::identity::{User, UserKind};
 use crate::model::object::{Object, Record};
+use crate::model::state::UserRow;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::service_user_service_server::ServiceUserService;
 use crate::proto::object::{self, metadata};
-use crate::services::admin::users::check_known;
+use crate::services::admin::users::{by_id, check_known};
 
 const NOUN: &str = "service_user";
 
@@ -49,7 +50,7 @@ impl ServiceUserService for Admin {
             let pb::GetServiceUserRequest { account, id } = message;
             let (service_user, revision_token) =
                 call.find("service user", &account, ("id", &id), |owned, id: &UserId| {
-                    owned.users.get(id).filter(|it| it.value.is_service()).map(|it| form(it))
+                    owned.users.get(id).filter(|it| it.value.is_service()).map(|it| form(&it))
                 })?;
             Ok(pb::GetServiceUserResponse { service_user: Some(service_user), revision_token })
         })
@@ -65,8 +66,9 @@ impl ServiceUserService for Admin {
             let page = Page::read(page_size, &page_token, &["service_users", &account])?;
             let mut fields = Fields::default();
             let account = fields.read("account", &account);
-            let (listed, revision_token) = call
-                .list(fields.all(account)?, |owned| page.of(&owned.users, |it| it.value.is_service(), |it| form(it)))?;
+            let (listed, revision_token) = call.list(fields.all(account)?, |owned| {
+                page.among(|start| by_id(owned, start), UserRow::is_service, |it| form(&it.record()))
+            })?;
             let (service_users, next_page_token) = listed;
             Ok(pb::ListServiceUsersResponse { service_users, next_page_token, revision_token })
         })

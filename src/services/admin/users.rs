@@ -1,5 +1,7 @@
 //! `doorward.v1.UserService`.
 
+use std::ops::Bound;
+
 use tonic::{Request, Response, Status};
 
 use super::fields::{Fields, expected, read_key};
@@ -11,7 +13,7 @@ use crate::iam::user::{self, NewUser, UserFields};
 use crate::model::id::{AccountId, UserId};
 use crate::model::identity::{User, UserKind};
 use crate::model::object::{Object, Record};
-use crate::model::state::State;
+use crate::model::state::{AccountState, State, UserRow};
 use crate::proto::doorward as pb;
 use crate::proto::doorward::user_service_server::UserService;
 use crate::proto::object::{self, metadata};
@@ -43,7 +45,7 @@ impl UserService for Admin {
         self.call("GetUser", request, |call, message| {
             let pb::GetUserRequest { account, id } = message;
             let (user, revision_token) = call.find("user", &account, ("id", &id), |owned, id: &UserId| {
-                owned.users.get(id).filter(|it| !it.value.is_service()).map(|it| form(it))
+                owned.users.get(id).filter(|it| !it.value.is_service()).map(|it| form(&it))
             })?;
             Ok(pb::GetUserResponse { user: Some(user), revision_token })
         })
@@ -60,7 +62,7 @@ impl UserService for Admin {
             let mut fields = Fields::default();
             let account = fields.read("account", &account);
             let (listed, revision_token) = call.list(fields.all(account)?, |owned| {
-                page.of(&owned.users, |it| !it.value.is_service(), |it| form(it))
+                page.among(|start| by_id(owned, start), |it| !it.is_service(), |it| form(&it.record()))
             })?;
             let (users, next_page_token) = listed;
             Ok(pb::ListUsersResponse { users, next_page_token, revision_token })
@@ -114,6 +116,11 @@ impl Carried {
             _ => None,
         })
     }
+}
+
+/// The users and service users from an id on.
+pub(super) fn by_id(owned: &AccountState, start: Bound<UserId>) -> impl Iterator<Item = (UserId, UserRow<'_>)> {
+    owned.users.rows_from(start).map(|row| (row.id(), row))
 }
 
 fn form(record: &Record<User>) -> pb::User {
