@@ -335,11 +335,10 @@ impl AccountProgram {
             key: Box::new(ObjectKey::User(self.id, user)),
             problem: format!("there is no group `{group}`"),
         };
-        let all = after.users.rows();
         let next = match changes.users.as_deref() {
             Some([]) => None,
-            Some(users) => Some(self.subjects.change(users, (all, after.users.len()), &self.group_numbers)),
-            None => Some(Subjects::of((all, after.users.len()), &self.group_numbers)),
+            Some(users) => Some(self.subjects.change(users, &after.users, &self.group_numbers)),
+            None => Some(Subjects::of(&after.users, &self.group_numbers)),
         };
         if let Some(next) = next {
             self.subjects = next.map_err(|missing| no_group(missing.user, missing.group))?;

@@ -51,9 +51,9 @@ pub fn describe(condition: &Condition) -> Vec<Description> {
 
 /// The sets of conditions of which any one grants (reference ch. 4.3): each takes one alternative of every name.
 #[must_use]
-pub fn picks(conditions: &[Condition]) -> Vec<Vec<Description>> {
+pub fn picks<'c>(conditions: impl Iterator<Item = &'c Condition>) -> Vec<Vec<Description>> {
     let mut picks = vec![Vec::new()];
-    for alternatives in conditions.iter().map(describe) {
+    for alternatives in conditions.map(describe) {
         let with = |pick: &Vec<Description>| {
             let longer = alternatives.iter().map(|one| pick.iter().chain([one]).cloned().collect());
             longer.collect::<Vec<Vec<Description>>>()

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::program::{Clause, PolicyProgram};
+use super::program::{Bound, Clause, Condition, PolicyProgram};
 use crate::model::binding::BindingKey;
 use crate::model::catalogue::PermissionNumber;
 use crate::model::id::{EnvironmentId, GroupId};
@@ -21,6 +21,8 @@ pub struct GroupProgram {
     pub name: Name,
     /// By key.
     bindings: Box<[Arc<BindingProgram>]>,
+    /// Of each binding [`EVERYWHERE`], or the number of the only environment it counts in.
+    environments: Box<[u32]>,
     /// The permissions that some clause is about, sorted.
     permissions: Box<[PermissionNumber]>,
     /// Where the candidates of each permission begin, and at last where those of the last one end.
@@ -59,9 +61,6 @@ pub struct BoundEnvironment {
 struct Candidate {
     binding: u32,
     clause: u32,
-    /// [`EVERYWHERE`], or the number of the only environment it counts in.
-    environment: u32,
-    effect: Effect,
 }
 
 /// The environment number of bindings that count in every environment.
@@ -94,16 +93,17 @@ impl GroupProgram {
     pub fn new(id: GroupId, name: Name, bindings: Box<[Arc<BindingProgram>]>) -> Self {
         let mut all: Vec<(PermissionNumber, Candidate)> = Vec::new();
         for (number, binding) in (0..).zip(&bindings) {
-            let environment = binding.environment.as_ref().map_or(EVERYWHERE, |environment| environment.number);
-            for (index, clause) in (0..).zip(&binding.program.clauses) {
-                let candidate = Candidate { binding: number, clause: index, environment, effect: clause.effect };
-                all.extend(clause.permissions.iter().map(|permission| (*permission, candidate)));
-            }
+            let candidates = binding.program.about.iter().map(|(permission, clause)| (*permission, *clause));
+            all.extend(candidates.map(|(permission, clause)| (permission, Candidate { binding: number, clause })));
         }
+        let environment = |binding: &Arc<BindingProgram>| {
+            binding.environment.as_ref().map_or(EVERYWHERE, |environment| environment.number)
+        };
+        let environments = bindings.iter().map(environment).collect();
         let (permissions, bounds, candidates) = (Box::default(), Box::default(), Box::default());
-        let mut group = Self { id, name, bindings, permissions, bounds, candidates };
+        let mut group = Self { id, name, bindings, environments, permissions, bounds, candidates };
         all.sort_unstable_by(|(a_permission, a), (b_permission, b)| {
-            a_permission.cmp(b_permission).then_with(|| group.rank(a, b))
+            a_permission.cmp(b_permission).then_with(|| group.rank(*a, *b))
         });
         group.index(&all);
         group
@@ -122,13 +122,15 @@ impl GroupProgram {
     }
 
     /// DENY before ALLOW, then the order reasons are named in.
-    fn rank(&self, a: &Candidate, b: &Candidate) -> Ordering {
-        let deny_first = (a.effect == Effect::Allow).cmp(&(b.effect == Effect::Allow));
-        deny_first.then_with(|| match (self.origin(a), self.origin(b)) {
-            (Some(a), Some(b)) => a.rank(&b),
+    fn rank(&self, a: Candidate, b: Candidate) -> Ordering {
+        match (self.origin(a), self.origin(b)) {
+            (Some(a), Some(b)) => {
+                let deny_first = (a.clause.effect == Effect::Allow).cmp(&(b.clause.effect == Effect::Allow));
+                deny_first.then_with(|| a.rank(&b))
+            }
             // A candidate is made beside the tables it points into.
             _ => Ordering::Equal,
-        })
+        }
     }
 
     /// Its bindings, by key.
@@ -168,10 +170,10 @@ impl GroupProgram {
     /// Every clause about `permission`, those of other environments among them.
     pub fn origins(&self, permission: PermissionNumber) -> impl Iterator<Item = Origin<'_>> {
         let candidates = self.candidates.get(self.range(permission).unwrap_or_default()).unwrap_or_default();
-        candidates.iter().filter_map(|candidate| self.origin(candidate))
+        candidates.iter().filter_map(|candidate| self.origin(*candidate))
     }
 
-    fn origin(&self, candidate: &Candidate) -> Option<Origin<'_>> {
+    fn origin(&self, candidate: Candidate) -> Option<Origin<'_>> {
         let binding = self.bindings.get(candidate.binding as usize)?;
         let clause = binding.program.clauses.get(candidate.clause as usize)?;
         Some(Origin { group: self, binding, clause })
@@ -186,15 +188,34 @@ impl<'p> Iterator for Candidates<'p> {
     fn next(&mut self) -> Option<Origin<'p>> {
         let environment = self.environment.unwrap_or(EVERYWHERE);
         // Account bindings count in every environment, environment bindings only in their own (D4).
-        let counts = |it: &&Candidate| it.environment == EVERYWHERE || it.environment == environment;
+        let bound = |it: &Candidate| self.group.environments.get(it.binding as usize).copied();
+        let counts = |it: &&Candidate| bound(it).is_some_and(|bound| bound == EVERYWHERE || bound == environment);
         let candidate = self.left.find(counts)?;
-        self.group.origin(candidate)
+        self.group.origin(*candidate)
     }
 }
 
 // === impl Origin ===
 
-impl Origin<'_> {
+impl<'p> Origin<'p> {
+    /// What the boundary of the clause adds.
+    #[must_use]
+    #[inline]
+    pub fn bound(&self) -> Option<&'p Bound> {
+        self.binding.program.bound(self.clause)
+    }
+
+    /// The boundary that narrows the clause, by its place in the binding.
+    #[must_use]
+    pub fn boundary(&self) -> Option<u16> {
+        self.bound().map(|bound| bound.boundary)
+    }
+
+    /// Every condition: those of the statement, then those of the boundary.
+    pub fn conditions(&self) -> impl Iterator<Item = &'p Condition> + Clone {
+        self.clause.conditions.iter().chain(self.bound().into_iter().flat_map(|bound| &bound.conditions))
+    }
+
     /// The order in which deciding statements are named (rules §8): policy name, statement; then level and id of the policy,
     /// level, group and content of the binding, boundary.
     #[must_use]
@@ -202,9 +223,7 @@ impl Origin<'_> {
         let (mine, theirs) = (&self.binding.policy.value, &other.binding.policy.value);
         mine.name.cmp(&theirs.name).then_with(|| self.clause.statement.cmp(&other.clause.statement)).then_with(|| {
             let policies = (&mine.level, mine.id).cmp(&(&theirs.level, theirs.id));
-            policies
-                .then_with(|| self.rank_of_binding(other))
-                .then_with(|| self.clause.boundary.cmp(&other.clause.boundary))
+            policies.then_with(|| self.rank_of_binding(other)).then_with(|| self.boundary().cmp(&other.boundary()))
         })
     }
 

@@ -1,10 +1,11 @@
 //! Tree to program: parameters are filled in here, in the tree, never in text (D10).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 
 use super::bind::parameters_of_boundary;
 use super::fit::{Fit, fit};
-use super::program::{Clause, Condition, PolicyProgram};
+use super::program::{Bound, Clause, Condition, PolicyProgram};
 use crate::lang::ast::{self, BoundaryAst, ParameterName, PolicyAst};
 use crate::model::catalogue::{Catalogue, ConditionName, PermissionName, PermissionNumber};
 use crate::model::policy::Effect;
@@ -77,16 +78,20 @@ pub fn lower_bound(
         boundaries,
         strict: bounds.strict,
         clauses: Vec::new(),
+        about: Vec::new(),
+        bounds: Vec::new(),
+        known_bounds: Vec::new(),
         retired: BTreeSet::new(),
     };
     for (number, statement) in (0..).zip(&policy.statements) {
         lowering.statement(number, &statement.node);
     }
-    let Lowering { filling, clauses, retired, .. } = lowering;
+    let Lowering { filling, clauses, about, bounds, retired, .. } = lowering;
     if !filling.rejected.is_empty() {
         return Err(filling.rejected);
     }
-    Ok(PolicyProgram { clauses: clauses.into(), retired: retired.into_iter().collect() })
+    let (clauses, about, bounds) = (clauses.into(), about.into(), bounds.into());
+    Ok(PolicyProgram { clauses, about, bounds, retired: retired.into_iter().collect() })
 }
 
 fn conditions_of(policy: &PolicyAst) -> impl Iterator<Item = &ast::Condition> {
@@ -96,12 +101,18 @@ fn conditions_of(policy: &PolicyAst) -> impl Iterator<Item = &ast::Condition> {
 /// How one permission takes the conditions of a statement, and of each boundary: in their order.
 type Manner = (Vec<Fit>, Vec<Vec<Fit>>);
 
+/// A boundary with the manner of its conditions, and what that came to.
+type KnownBound = (u16, Box<[Fit]>, Option<NonZero<u32>>);
+
 struct Lowering<'a> {
     filling: Filling<'a>,
     catalogue: &'a Catalogue,
     boundaries: Vec<bound::Lowered<'a>>,
     strict: bool,
     clauses: Vec<Clause>,
+    about: Vec<(PermissionNumber, u32)>,
+    bounds: Vec<Bound>,
+    known_bounds: Vec<KnownBound>,
     retired: BTreeSet<u16>,
 }
 
@@ -155,26 +166,41 @@ impl Lowering<'_> {
                 Fit::NotTaken | Fit::OperatorRefused => Condition::Retired,
             })
             .collect();
-        let clause = |boundary: Option<u16>, added: Vec<Condition>| Clause {
-            statement: number,
-            effect: statement.effect,
-            boundary,
-            permissions: permissions.into(),
-            conditions: own.iter().cloned().chain(added).collect(),
-        };
+        let clause =
+            |bound| Clause { statement: number, effect: statement.effect, bound, conditions: own.clone().into() };
         if statement.effect == Effect::Deny || self.boundaries.is_empty() {
-            self.clauses.push(clause(None, Vec::new()));
+            self.push(clause(None), permissions);
             return;
         }
         if self.boundaries.iter().any(|boundary| boundary.retired) {
             self.retired.insert(number);
         }
-        for ((place, boundary), fits) in (0..).zip(&self.boundaries).zip(bounds) {
-            match boundary.added(fits) {
-                Some(added) if added.is_empty() && self.strict => {}
-                Some(added) => self.clauses.push(clause(Some(place), added)),
-                None => {}
+        for (place, fits) in (0..).zip(bounds) {
+            if let Some(bound) = self.bound(place, fits) {
+                self.push(clause(Some(bound)), permissions);
             }
         }
+    }
+
+    /// What a boundary adds for permissions that take its conditions so; `None` where nothing is granted under it.
+    fn bound(&mut self, boundary: u16, fits: &[Fit]) -> Option<NonZero<u32>> {
+        let known = self.known_bounds.iter().find(|known| known.0 == boundary && *known.1 == *fits);
+        if let Some((_, _, number)) = known {
+            return *number;
+        }
+        let lowered = self.boundaries.get(usize::from(boundary))?;
+        let added = lowered.added(fits).filter(|added| !(added.is_empty() && self.strict));
+        let number = added.and_then(|conditions| {
+            self.bounds.push(Bound { boundary, conditions: conditions.into() });
+            NonZero::new(self.bounds.len() as u32)
+        });
+        self.known_bounds.push((boundary, fits.into(), number));
+        number
+    }
+
+    fn push(&mut self, clause: Clause, permissions: &[PermissionNumber]) {
+        let number = self.clauses.len() as u32;
+        self.about.extend(permissions.iter().map(|permission| (*permission, number)));
+        self.clauses.push(clause);
     }
 }

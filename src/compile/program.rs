@@ -2,6 +2,10 @@
 //!
 //! Immutable once built, shared by every request of a snapshot.
 
+use std::num::NonZero;
+
+use smol_str::SmolStr;
+
 use crate::model::catalogue::{ConditionName, PermissionNumber};
 use crate::model::moment::{Moment, Offset};
 use crate::model::policy::Effect;
@@ -11,6 +15,10 @@ use crate::model::policy::Effect;
 pub struct PolicyProgram {
     /// Its statements, each split by how its permissions take the conditions and by boundary; in order.
     pub clauses: Box<[Clause]>,
+    /// The permissions of each clause, with its number; those that the catalogue no longer knows are left out (rules R30).
+    pub about: Box<[(PermissionNumber, u32)]>,
+    /// What boundaries add to clauses, each once.
+    pub bounds: Box<[Bound]>,
     /// Numbers of statements with a permission or a condition that the catalogue does not know (rules R30), in order.
     pub retired: Box<[u16]>,
 }
@@ -22,11 +30,18 @@ pub struct Clause {
     pub statement: u16,
     /// ALLOW or DENY.
     pub effect: Effect,
-    /// The boundary that narrows it, by its place in the binding; boundaries of one binding are alternatives.
-    pub boundary: Option<u16>,
-    /// The permissions; those that the catalogue no longer knows are left out (rules R30).
-    pub permissions: Box<[PermissionNumber]>,
-    /// Joined by AND: those of the statement, then those of the boundary.
+    /// What a boundary adds, by its number in the program, from 1.
+    pub bound: Option<NonZero<u32>>,
+    /// Joined by AND, before those of the boundary.
+    pub conditions: Box<[Condition]>,
+}
+
+/// What a boundary adds to every clause whose permissions take its conditions in the same way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The boundary, by its place in the binding; boundaries of one binding are alternatives.
+    pub boundary: u16,
+    /// Joined by AND.
     pub conditions: Box<[Condition]>,
 }
 
@@ -100,7 +115,7 @@ pub enum ScalarTest {
     /// `IN`
     OneOf {
         /// The values known at build, sorted.
-        literals: Box<[Box<str>]>,
+        literals: Box<[SmolStr]>,
         /// The values known at evaluation.
         templates: Box<[Text]>,
         /// `${global:userGroup}` stands among them.
@@ -112,7 +127,7 @@ pub enum ScalarTest {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Text {
     /// Known at build.
-    Literal(Box<str>),
+    Literal(SmolStr),
     /// With parts known at evaluation.
     Template(Box<[Part]>),
 }
@@ -133,4 +148,15 @@ pub enum Part {
 pub struct Pattern {
     /// At least one.
     pub stretches: Box<[Text]>,
+}
+
+// === impl PolicyProgram ===
+
+impl PolicyProgram {
+    /// What a boundary adds to one of its clauses.
+    #[must_use]
+    #[inline]
+    pub fn bound(&self, clause: &Clause) -> Option<&Bound> {
+        self.bounds.get(clause.bound?.get() as usize - 1)
+    }
 }

@@ -10,12 +10,12 @@ use rustc_hash::{FxHashMap, FxHasher};
 use super::chunks::Chunks;
 use crate::model::id::{GroupId, UserId};
 use crate::model::identity::UserState;
-use crate::model::state::{UserChange, UserRow};
+use crate::model::state::{UserChange, UserRow, Users};
 use crate::model::text::Name;
 
 mod shard;
 
-use shard::{IdShard, Shard};
+use shard::Shard;
 
 /// Users that a shard holds when the shards are made; between half and four times as many, they stay.
 const SHARD_USERS: usize = 64;
@@ -26,13 +26,12 @@ const ID_BYTES: usize = 36;
 /// Every user and service user of an account. A clone shares everything.
 #[derive(Debug, Clone)]
 pub struct Subjects {
-    /// There are `1 << bits` shards of each kind.
+    /// There are `1 << bits` shards.
     bits: u32,
-    len: usize,
     /// By the hash of the e-mail.
     by_email: Chunks<Shard>,
-    /// By the id, to the hash of the e-mail.
-    by_id: Chunks<IdShard>,
+    /// As the state has them: they tell the e-mail of an id.
+    users: Users,
     /// Service users by name; a name may be borne by several.
     by_name: OrdMap<Name, Box<[UserId]>>,
 }
@@ -73,11 +72,6 @@ fn hash_of(text: &str) -> u32 {
     let mut hasher = FxHasher::default();
     hasher.write(text.as_bytes());
     (hasher.finish() >> 32) as u32
-}
-
-/// The place of an id, its shard in the upper bits: the first bits of an id are random.
-const fn place_of(id: UserId) -> u32 {
-    (id.bits() >> 96) as u32
 }
 
 const fn shard_of(place: u32, bits: u32) -> usize {
@@ -128,8 +122,7 @@ impl Eq for Subject<'_> {}
 
 impl Default for Subjects {
     fn default() -> Self {
-        let (by_email, by_id) = ([Arc::default()].into_iter().collect(), [Arc::default()].into_iter().collect());
-        Self { bits: 0, len: 0, by_email, by_id, by_name: OrdMap::new() }
+        Self::with_room(&Users::default())
     }
 }
 
@@ -137,13 +130,13 @@ impl Subjects {
     /// How many there are.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.len
+        self.users.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.users.is_empty()
     }
 
     /// Whom an id, an e-mail or the name of a service user stands for.
@@ -176,8 +169,7 @@ impl Subjects {
     /// The user or service user of this id.
     #[must_use]
     pub fn by_id(&self, id: UserId) -> Option<Subject<'_>> {
-        let hash = self.by_id.get(shard_of(place_of(id), self.bits))?.find(id)?;
-        self.by_email.get(shard_of(hash, self.bits))?.by_id(hash, id)
+        self.by_email(self.users.row(id)?.email())
     }
 
     #[inline]
@@ -191,44 +183,30 @@ impl Subjects {
         self.by_email.iter().flat_map(|shard| shard.iter())
     }
 
-    /// These users, and how many they are.
+    /// The subjects that these users are.
     ///
     /// # Errors
     /// [`NoGroup`] for a user that names a group without a number.
-    pub fn of<'a>(
-        (all, count): (impl Iterator<Item = UserRow<'a>>, usize),
-        groups: &GroupNumbers,
-    ) -> Result<Self, NoGroup> {
-        let mut made = Self::with_room(count);
-        let mut services = Vec::new();
-        let changes = all.map(|user| {
-            let change = UserChange { old: None, new: Some(user) };
-            services.extend(user.is_service().then_some(change));
-            change
-        });
-        made.apply(changes, groups)?;
-        for change in &services {
-            made.rename(change);
+    pub fn of(users: &Users, groups: &GroupNumbers) -> Result<Self, NoGroup> {
+        let mut made = Self::with_room(users);
+        made.apply(users.rows().map(|user| UserChange { old: None, new: Some(user) }), groups)?;
+        for user in users.rows().filter(UserRow::is_service) {
+            made.rename(&UserChange { old: None, new: Some(user) });
         }
         Ok(made)
     }
 
-    /// These subjects with changes; `all` are the users after them, and how many, for when the shards have to be made anew.
+    /// These subjects with changes; `users` are those after them.
     ///
     /// # Errors
     /// [`NoGroup`] for a user that names a group without a number.
-    pub fn change<'a>(
-        &self,
-        changes: &[UserChange<'a>],
-        (all, count): (impl Iterator<Item = UserRow<'a>>, usize),
-        groups: &GroupNumbers,
-    ) -> Result<Self, NoGroup> {
+    pub fn change(&self, changes: &[UserChange<'_>], users: &Users, groups: &GroupNumbers) -> Result<Self, NoGroup> {
         let most = (SHARD_USERS * 4) << self.bits;
         let least = if self.bits == 0 { 0 } else { (SHARD_USERS / 2) << self.bits };
-        if !(least..=most).contains(&count) {
-            return Self::of((all, count), groups);
+        if !(least..=most).contains(&users.len()) {
+            return Self::of(users, groups);
         }
-        let mut next = self.clone();
+        let mut next = Self { users: users.clone(), ..self.clone() };
         next.apply(changes.iter().copied(), groups)?;
         for change in changes {
             next.rename(change);
@@ -236,14 +214,12 @@ impl Subjects {
         Ok(next)
     }
 
-    fn with_room(users: usize) -> Self {
-        let shards = (users / SHARD_USERS).max(1).next_power_of_two();
-        let empty = || Arc::default();
+    fn with_room(users: &Users) -> Self {
+        let shards = (users.len() / SHARD_USERS).max(1).next_power_of_two();
         Self {
             bits: shards.trailing_zeros(),
-            len: 0,
-            by_email: (0..shards).map(|_| empty()).collect(),
-            by_id: (0..shards).map(|_| Arc::default()).collect(),
+            by_email: (0..shards).map(|_| Arc::default()).collect(),
+            users: users.clone(),
             by_name: OrdMap::new(),
         }
     }
@@ -253,33 +229,17 @@ impl Subjects {
         changes: impl Iterator<Item = UserChange<'a>>,
         groups: &GroupNumbers,
     ) -> Result<(), NoGroup> {
-        let bits = self.bits;
-        let mut emails = shard::Edits::default();
-        let mut ids = shard::Edits::default();
+        let mut edits = shard::Edits::default();
         for UserChange { old, new } in changes {
-            if let Some(old) = old {
-                emails.gone.push((hash_of(old.email()), old.id()));
-                ids.gone.push((place_of(old.id()), old.id()));
-            }
-            if let Some(new) = new {
-                let hash = hash_of(new.email());
-                emails.come.push((hash, new));
-                ids.come.push((place_of(new.id()), (new.id(), hash)));
-            }
+            edits.gone.extend(old.map(|old| (hash_of(old.email()), old.id())));
+            edits.come.extend(new.map(|new| (hash_of(new.email()), new)));
         }
-        self.len = (self.len + ids.come.len()).saturating_sub(ids.gone.len());
-        emails.by_shard(bits, |index, edits| {
+        edits.by_shard(self.bits, |index, edits| {
             let known = self.by_email.get(index).map(Arc::as_ref);
             let shard = Shard::changed(known, edits, groups)?;
             self.by_email.set(index, Arc::new(shard));
             Ok(())
-        })?;
-        ids.by_shard(bits, |index, edits| {
-            let shard = IdShard::changed(self.by_id.get(index).map(Arc::as_ref), edits);
-            self.by_id.set(index, Arc::new(shard));
-            Ok(())
-        })?;
-        Ok(())
+        })
     }
 
     fn rename(&mut self, change: &UserChange<'_>) {

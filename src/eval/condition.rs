@@ -5,6 +5,7 @@ use std::cell::{Cell, OnceCell};
 use super::edge::next_edge;
 use super::text::{matches_pattern, matches_scalar};
 use crate::compile::account::AccountProgram;
+use crate::compile::group::Origin;
 use crate::compile::program::{Condition, Ordering, TextTest};
 use crate::compile::subjects::Subject;
 use crate::model::attribute::{Attributes, Known, Values};
@@ -39,8 +40,19 @@ pub(super) struct Facts<'p, 'r> {
     account_id: OnceCell<[u8; 36]>,
 }
 
-/// Whether all conditions hold. FALSE beats UNKNOWN (rules R1).
-pub(super) fn holds(conditions: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Truth {
+/// Whether all conditions of a clause and of its boundary hold.
+#[inline]
+pub(super) fn holds(origin: &Origin<'_>, facts: &Facts<'_, '_>) -> Truth {
+    let effect = origin.clause.effect;
+    let own = all(&origin.clause.conditions, effect, facts);
+    match origin.bound() {
+        Some(bound) if own != Truth::False => own.and(all(&bound.conditions, effect, facts)),
+        _ => own,
+    }
+}
+
+/// Whether all of them hold. FALSE beats UNKNOWN (rules R1).
+fn all(conditions: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Truth {
     let mut all = Truth::True;
     for condition in conditions {
         match test(condition, effect, facts) {
@@ -124,6 +136,17 @@ fn test_one(test: &TextTest, value: &str, facts: &Facts<'_, '_>) -> bool {
 }
 
 // === impl Truth ===
+
+impl Truth {
+    /// Whether both hold (rules R1).
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::False, _) | (_, Self::False) => Self::False,
+            (Self::Unknown, _) | (_, Self::Unknown) => Self::Unknown,
+            (Self::True, Self::True) => Self::True,
+        }
+    }
+}
 
 impl From<bool> for Truth {
     fn from(holds: bool) -> Self {

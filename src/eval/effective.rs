@@ -150,7 +150,7 @@ impl<'p> Collecting<'p> {
     }
 
     fn add(&mut self, origin: Origin<'p>, implied_by: Option<&'p PermissionName>) {
-        for mut conditions in picks(&origin.clause.conditions) {
+        for mut conditions in picks(origin.conditions()) {
             if self.truncated {
                 return;
             }

@@ -131,7 +131,7 @@ impl<'p> Weights<'p> {
         if !precedes(&origin, self.deny.as_ref()) {
             return false;
         }
-        match holds(&origin.clause.conditions, Effect::Deny, facts) {
+        match holds(&origin, facts) {
             Truth::False => true,
             Truth::True => {
                 self.deny = Some(origin);
@@ -150,7 +150,7 @@ impl<'p> Weights<'p> {
         if self.deny.is_some() || !precedes(&origin, self.allow.as_ref()) {
             return false;
         }
-        match holds(&origin.clause.conditions, Effect::Allow, facts) {
+        match holds(&origin, facts) {
             Truth::False => true,
             Truth::True => {
                 self.allow = Some(origin);

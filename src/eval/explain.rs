@@ -173,7 +173,7 @@ impl<'p> Explaining<'_, 'p, '_> {
     }
 
     fn truth(&self, origin: &Origin<'p>) -> Truth {
-        holds(&origin.clause.conditions, origin.clause.effect, self.facts)
+        holds(origin, self.facts)
     }
 
     fn counts_here(&self, origin: &Origin<'p>) -> bool {
@@ -215,7 +215,7 @@ impl<'p> Explaining<'_, 'p, '_> {
         for Looked { permission, origin, truth, standing } in statements.into_iter().take(limits::EXPLAINED_STATEMENTS)
         {
             let mut conditions = Vec::new();
-            for condition in &origin.clause.conditions {
+            for condition in origin.conditions() {
                 let told = explain_condition(condition, origin.clause.effect, facts);
                 bytes += told.bytes();
                 if bytes > limits::EXPLAINED_BYTES {

@@ -131,7 +131,7 @@ impl<'p> Filtering<'_, 'p, '_> {
         let mut parts = BTreeSet::new();
         let mut fits = true;
         for origin in self.origins(permission).filter(|origin| origin.clause.effect == effect) {
-            match conjunction(&origin.clause.conditions, effect, self.facts) {
+            match conjunction(origin.conditions(), effect, self.facts) {
                 Residual::Always => {
                     self.bytes = before;
                     return Ok(Residual::Always);
@@ -161,8 +161,8 @@ impl<'p> Filtering<'_, 'p, '_> {
 }
 
 /// It ends at the first condition that does not hold, so that a time condition behind it sets no edge.
-fn conjunction(conditions: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Residual {
-    Residual::all(conditions.iter().map(|condition| open(condition, effect, facts)))
+fn conjunction<'c>(conditions: impl Iterator<Item = &'c Condition>, effect: Effect, facts: &Facts<'_, '_>) -> Residual {
+    Residual::all(conditions.map(|condition| open(condition, effect, facts)))
 }
 
 /// What is left of a condition.

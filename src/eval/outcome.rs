@@ -188,7 +188,7 @@ impl<'p> StatementReason<'p> {
     /// The boundary under which it decided; of several that would do, the first by name.
     #[must_use]
     pub fn boundary(&self) -> Option<&'p Boundary> {
-        let place = self.0.clause.boundary?;
+        let place = self.0.boundary()?;
         self.0.binding.boundaries.get(usize::from(place)).map(|boundary| &boundary.value)
     }
 }

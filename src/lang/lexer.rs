@@ -63,7 +63,9 @@ struct Lexer<'t> {
 
 /// Takes `text` apart.
 pub(super) fn tokenize(text: &str) -> Tokens {
-    let out = Tokens { list: Vec::new(), values: Vec::new(), diagnostics: Vec::new() };
+    // A token has some five bytes with the white space behind it.
+    let list = Vec::with_capacity(text.len() / 4);
+    let out = Tokens { list, values: Vec::new(), diagnostics: Vec::new() };
     let mut lexer = Lexer { text, at: 0, on_new_line: false, open_brackets: 0, out };
     while let Some(c) = lexer.peek() {
         lexer.lexeme(c);

@@ -296,17 +296,17 @@ impl<'t> Parser<'t> {
     }
 
     fn leading_semicolons(&mut self, what: &str) {
-        self.semicolons("leading_semicolon", &format!("there is no {what} before `;`"));
+        self.semicolons("leading_semicolon", || format!("there is no {what} before `;`"));
     }
 
     fn double_semicolons(&mut self, what: &str) {
-        self.semicolons("double_semicolon", &format!("there is no {what} between `;` and `;`"));
+        self.semicolons("double_semicolon", || format!("there is no {what} between `;` and `;`"));
     }
 
-    fn semicolons(&mut self, code: &'static str, message: &str) {
+    fn semicolons(&mut self, code: &'static str, message: impl Fn() -> String) {
         let token = self.peek();
         if token.kind == TokenKind::Semicolon {
-            self.complain(token, code, message.to_owned(), "Delete the `;`.");
+            self.complain(token, code, message(), "Delete the `;`.");
         }
         while self.peek().kind == TokenKind::Semicolon {
             self.bump();

@@ -94,6 +94,16 @@ impl<'a> CheckRequest<'a> {
     /// [`InvalidRequest`] naming the first part that is missing, too long, holds a control character, or contradicts another.
     #[inline]
     pub fn new(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
+        let RequestParts { user, environment, level, permission } = parts;
+        // Most requests are about an environment and have nothing wrong; of others every part is looked at in order.
+        if !(level.is_empty() && [user, environment, permission].into_iter().all(is_usual_name)) {
+            return Self::checked(parts, attributes, at);
+        }
+        Ok(Self { subject: user, target: Target::Environment(environment), permission, attributes, at })
+    }
+
+    #[cold]
+    fn checked(parts: RequestParts<'a>, attributes: Attributes<'a>, at: Moment) -> Result<Self, InvalidRequest> {
         require("user", parts.user)?;
         let target = Target::new(parts.environment, parts.level)?;
         require("permission", parts.permission)?;
@@ -132,7 +142,6 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// [`InvalidRequest`] where neither or both are given, or one that cannot be.
-    #[inline]
     pub fn new(environment: &'a str, level: &'a str) -> Result<Self, InvalidRequest> {
         match (environment.is_empty(), level) {
             (false, "") => {
@@ -149,9 +158,12 @@ impl<'a> Target<'a> {
     }
 }
 
-#[inline]
+fn is_usual_name(name: &str) -> bool {
+    is_usual(name, limits::REQUEST_NAME_BYTES)
+}
+
 fn require(field: &str, value: &str) -> Result<(), InvalidRequest> {
-    if is_usual(value, limits::REQUEST_NAME_BYTES) { Ok(()) } else { check(field, value) }
+    if is_usual_name(value) { Ok(()) } else { check(field, value) }
 }
 
 #[cold]

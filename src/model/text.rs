@@ -61,6 +61,10 @@ fn is_plain(text: &[u8]) -> bool {
         (8..16, ..) => {
             text.first_chunk().into_iter().chain(text.last_chunk()).fold(0, |odd, word| odd | odd_word(*word))
         }
+        (4..8, ..) => {
+            let half = |half: Option<&[u8; 4]>| half.map_or(0, |half| u64::from(u32::from_le_bytes(*half)));
+            odd_bytes(half(text.first_chunk()) << 32 | half(text.last_chunk()))
+        }
         _ => return is_plain_of_any_length(text),
     };
     odd & HIGH_BITS == 0

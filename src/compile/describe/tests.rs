@@ -85,7 +85,7 @@ fn alternatives_become_one_set_for_each_choice() {
     let a = one(r#"storage:bucket-name = "a""#);
     let either = |text: &str| Condition::AnyOf([one(&text.replace('?', "1")), one(&text.replace('?', "2"))].into());
     let conditions = [a, either(r#"storage:bucket-name = "?""#), either(r#"global:environmentId = "?""#)];
-    let sets: Vec<String> = picks(&conditions)
+    let sets: Vec<String> = picks(conditions.iter())
         .iter()
         .map(|set| set.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
         .collect();
@@ -94,7 +94,7 @@ fn alternatives_become_one_set_for_each_choice() {
         format!("storage:bucket-name = \"a\" storage:bucket-name {bucket} global:environmentId {environment}")
     };
     assert_eq!(sets, [set(1, 1), set(1, 2), set(2, 1), set(2, 2)]);
-    assert_eq!(picks(&[]), [Vec::new()]);
+    assert_eq!(picks([].iter()), [Vec::new()]);
     assert_eq!(describe(&Condition::Retired), [Description::Retired]);
 }
 

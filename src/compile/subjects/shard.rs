@@ -27,22 +27,17 @@ struct Member<'a> {
     groups: &'a [u32],
 }
 
-/// Ids of neighbouring places with the hash of the e-mail, sorted by id.
-#[derive(Debug, Default)]
-pub(super) struct IdShard {
-    entries: Box<[(UserId, u32)]>,
-}
-
 /// What changes, each with its place; `gone` before `come`.
-pub(super) struct Edits<T> {
+#[derive(Default)]
+pub(super) struct Edits<'a> {
     pub(super) gone: Vec<(u32, UserId)>,
-    pub(super) come: Vec<(u32, T)>,
+    pub(super) come: Vec<(u32, UserRow<'a>)>,
 }
 
 /// The edits of one shard.
-pub(super) struct ShardEdits<'e, T> {
+pub(super) struct ShardEdits<'e, 'a> {
     gone: &'e [(u32, UserId)],
-    come: &'e [(u32, T)],
+    come: &'e [(u32, UserRow<'a>)],
 }
 
 // === impl Shard ===
@@ -51,25 +46,12 @@ impl Shard {
     /// The user of this e-mail, which has this hash.
     #[inline]
     pub(super) fn by_email(&self, hash: u32, email: &str) -> Option<Subject<'_>> {
-        let place = self.probe(hash, |place| self.email(place) == Some(email.as_bytes()))?;
-        self.subject(place)
-    }
-
-    /// The user of this id, whose e-mail has this hash.
-    pub(super) fn by_id(&self, hash: u32, id: UserId) -> Option<Subject<'_>> {
-        let place = self.probe(hash, |place| self.entries.get(place).is_some_and(|(known, _)| *known == id))?;
-        self.subject(place)
-    }
-
-    /// The place among those that may have this hash that `is` the one looked for.
-    #[inline]
-    fn probe(&self, hash: u32, is: impl Fn(usize) -> bool) -> Option<usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut slot = hash as usize & mask;
         loop {
             let place = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
-            if is(place) {
-                return Some(place);
+            if self.email(place).is_some_and(|known| is_same(known, email.as_bytes())) {
+                return self.subject(place);
             }
             slot = (slot + 1) & mask;
         }
@@ -99,7 +81,7 @@ impl Shard {
     /// The shard after `edits`.
     pub(super) fn changed(
         known: Option<&Self>,
-        edits: &ShardEdits<'_, UserRow<'_>>,
+        edits: &ShardEdits<'_, '_>,
         groups: &GroupNumbers,
     ) -> Result<Self, NoGroup> {
         let is_gone = |id: UserId| edits.gone.iter().any(|(_, gone)| *gone == id);
@@ -149,6 +131,17 @@ impl Shard {
     }
 }
 
+/// Whether both are the same, without a call where they have the length of a usual e-mail.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    match (a.len(), a.first_chunk::<16>(), b.first_chunk::<16>()) {
+        (16..=32, Some(first), Some(other)) => {
+            a.len() == b.len() && first == other && a.last_chunk::<16>() == b.last_chunk::<16>()
+        }
+        _ => a == b,
+    }
+}
+
 /// The hash table of these.
 fn slots(all: &[Member<'_>]) -> Box<[u16]> {
     let mut slots = vec![0; (all.len() * 2).next_power_of_two()];
@@ -163,43 +156,19 @@ fn slots(all: &[Member<'_>]) -> Box<[u16]> {
     slots.into()
 }
 
-// === impl IdShard ===
-
-impl IdShard {
-    /// The hash of the e-mail of `id`.
-    pub(super) fn find(&self, id: UserId) -> Option<u32> {
-        let place = self.entries.binary_search_by_key(&id, |(known, _)| *known).ok()?;
-        self.entries.get(place).map(|(_, hash)| *hash)
-    }
-
-    pub(super) fn changed(known: Option<&Self>, edits: &ShardEdits<'_, (UserId, u32)>) -> Self {
-        let is_gone = |id: UserId| edits.gone.iter().any(|(_, gone)| *gone == id);
-        let kept = known.into_iter().flat_map(|shard| shard.entries.iter().copied()).filter(|(id, _)| !is_gone(*id));
-        let mut entries: Vec<_> = kept.chain(edits.come.iter().map(|(_, entry)| *entry)).collect();
-        entries.sort_unstable_by_key(|(id, _)| *id);
-        Self { entries: entries.into() }
-    }
-}
-
 // === impl Edits ===
 
-impl<T> Default for Edits<T> {
-    fn default() -> Self {
-        Self { gone: Vec::new(), come: Vec::new() }
-    }
-}
-
-impl<T> Edits<T> {
+impl<'a> Edits<'a> {
     /// Calls `edit` once for each shard that something changes in.
     pub(super) fn by_shard(
         mut self,
         bits: u32,
-        mut edit: impl FnMut(usize, &ShardEdits<'_, T>) -> Result<(), NoGroup>,
+        mut edit: impl FnMut(usize, &ShardEdits<'_, 'a>) -> Result<(), NoGroup>,
     ) -> Result<(), NoGroup> {
         self.gone.sort_unstable_by_key(|(place, _)| *place);
         self.come.sort_unstable_by_key(|(place, _)| *place);
         let (mut gone, mut come) = (self.gone.as_slice(), self.come.as_slice());
-        let places = |gone: &[(u32, UserId)], come: &[(u32, T)]| {
+        let places = |gone: &[(u32, UserId)], come: &[(u32, UserRow<'a>)]| {
             let (first, second) = (gone.first().map(|(place, _)| *place), come.first().map(|(place, _)| *place));
             first.into_iter().chain(second).min()
         };

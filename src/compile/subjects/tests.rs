@@ -60,7 +60,7 @@ fn subjects_of(users: &Users) -> Result<Subjects, NoGroup> {
 
 fn change(subjects: &Subjects, before: &Users, after: &Users) -> Result<Subjects, NoGroup> {
     let changes: Vec<_> = after.changes_since(before).collect();
-    subjects.change(&changes, (after.rows(), after.len()), &numbers())
+    subjects.change(&changes, after, &numbers())
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn every_user_is_found_after_growing_changing_and_shrinking() {
 fn subjects_made_at_once_are_those_that_came_one_by_one() {
     let users: Vec<User> = (0..600).map(|n| user(n, &email(n), Some(&format!("s{}", n % 7)), &[n % 50])).collect();
     let all = stored(&users);
-    let subjects = Subjects::of((all.rows(), all.len()), &numbers()).unwrap();
+    let subjects = Subjects::of(&all, &numbers()).unwrap();
     check(&subjects, &users);
     assert_eq!(subjects.find("s3"), Found::Several);
     assert_eq!(subjects.by_name.len(), 7);
