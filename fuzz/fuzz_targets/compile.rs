@@ -14,11 +14,11 @@ use doorward::compile::check::{self, Checked};
 use doorward::compile::expand::{Bound, BoundBoundary, count, expand};
 use doorward::compile::fill;
 use doorward::compile::lower::{BindRejected, Bounds, Parameters, lower_bound};
-use doorward::compile::program::{Clause, Condition, PolicyProgram};
+use doorward::compile::program::{Condition, PolicyProgram};
 use doorward::lang::ast::{BoundaryAst, PolicyAst};
 use doorward::lang::diag::{Diagnostic, render};
 use doorward::lang::{parse_boundary, parse_policy};
-use doorward::model::catalogue::Catalogue;
+use doorward::model::catalogue::{Catalogue, PermissionNumber};
 use doorward::model::id::BoundaryId;
 use doorward::model::limits;
 use libfuzzer_sys::fuzz_target;
@@ -130,7 +130,9 @@ impl Trees {
         assert_eq!(program.is_ok(), misfits.is_empty(), "{program:?} {misfits:?}");
         let Ok(program) = program else { return };
         assert!(program.retired.is_empty(), "{program:?}");
-        assert!(program.clauses.iter().flat_map(|clause| &clause.conditions).all(settles), "{program:?}");
+        let own = program.clauses.iter().flat_map(|clause| &clause.conditions);
+        let added = program.bounds.iter().flat_map(|bound| &bound.conditions);
+        assert!(own.chain(added).all(settles), "{program:?}");
         self.granted(bound, program);
         self.filled(strict, parameters, program);
     }
@@ -143,11 +145,11 @@ impl Trees {
         let number = |name: &str| catalogue.number(name).expect("a permission that was accepted");
         let listed: BTreeSet<_> =
             expanded.iter().map(|it| (it.statement, number(it.permission.node.as_str()), it.boundary)).collect();
-        let of_clause = |clause: &Clause| {
-            let (statement, boundary) = (clause.statement, clause.boundary.map(id));
-            clause.permissions.iter().map(move |number| (statement, *number, boundary)).collect::<Vec<_>>()
+        let of_clause = |(number, clause): &(PermissionNumber, u32)| {
+            let clause = &program.clauses[*clause as usize];
+            (clause.statement, *number, program.bound(clause).map(|bound| id(bound.boundary)))
         };
-        let compiled: BTreeSet<_> = program.clauses.iter().flat_map(of_clause).collect();
+        let compiled: BTreeSet<_> = program.about.iter().map(of_clause).collect();
         assert_eq!(compiled, listed);
     }
 

@@ -1,17 +1,16 @@
 //! Users and service users, packed: one look-up by e-mail or id, a few bytes beside what has to be kept, and a change that
 //! copies one shard.
 
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use super::chunks::Chunks;
 use crate::model::id::{GroupId, UserId};
 use crate::model::identity::UserState;
 use crate::model::state::{UserChange, UserRow, Users};
-use crate::model::text::Name;
+use crate::model::text::{self, Name};
 
 mod shard;
 
@@ -68,15 +67,13 @@ pub struct NoGroup {
 }
 
 /// The place of an e-mail, its shard in the upper bits.
-fn hash_of(text: &str) -> u32 {
-    let mut hasher = FxHasher::default();
-    hasher.write(text.as_bytes());
-    (hasher.finish() >> 32) as u32
+fn hash_of(email: &str) -> u32 {
+    (text::hash_of(email) >> 32) as u32
 }
 
 const fn shard_of(place: u32, bits: u32) -> usize {
-    // A shift by all 32 bits is none.
-    if bits == 0 { 0 } else { (place >> (32 - bits)) as usize }
+    // As 64 bits, of which a shift by 32 leaves none.
+    (place as u64 >> (32 - bits)) as usize
 }
 
 // === impl Subject ===

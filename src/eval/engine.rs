@@ -37,7 +37,9 @@ fn decide<'p>(program: &'p AccountProgram, request: &CheckRequest<'_>, question:
         Err(step) => return Outcome::new(Reason::step(*step), None),
     };
     let facts = Facts::new(request, subject, program);
-    let mut verdict = weigh(program, *permission, *environment, &facts).verdict();
+    let mut weights = Weights::default();
+    weights.weigh(program, *permission, *environment, &facts);
+    let mut verdict = weights.verdict();
     if verdict.is_none() && program.roles.viewer == Some(*permission) {
         verdict = implied(program, *environment, &facts).map(|allow| (ReasonCode::AllowStatement, allow));
     }
@@ -67,9 +69,7 @@ pub(super) fn weigh<'p>(
     facts: &Facts<'p, '_>,
 ) -> Weights<'p> {
     let mut weights = Weights::default();
-    program.visit_groups_about(&facts.subject, permission, |group| {
-        weights.add(group.candidates(permission, environment), facts);
-    });
+    weights.weigh(program, permission, environment, facts);
     weights
 }
 
@@ -112,6 +112,19 @@ impl<'p, 'r> Prepared<'p, 'r> {
 // === impl Weights ===
 
 impl<'p> Weights<'p> {
+    #[inline]
+    fn weigh(
+        &mut self,
+        program: &'p AccountProgram,
+        permission: PermissionNumber,
+        environment: Option<u32>,
+        facts: &Facts<'p, '_>,
+    ) {
+        program.visit_groups_about(&facts.subject, permission, |group| {
+            self.add(group.candidates(permission, environment), facts);
+        });
+    }
+
     /// The candidates of one group: DENY before ALLOW, each in the order reasons are named.
     ///
     /// It ends where nothing that follows could change the answer or the reason.

@@ -6,10 +6,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
+use super::text::{hash_of, is_same};
 
 /// The default catalogue as it ships (rules R29, R6): names, conditions and operators only.
 const DEFAULT_CATALOGUE: &str = include_str!("../../data/catalogue.json");
@@ -158,12 +159,14 @@ pub enum GlobalCondition {
 pub struct PermissionNumber(u32);
 
 /// A catalogue ready to be asked, immutable in use.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     /// For answers in order.
     sorted: BTreeMap<PermissionName, PermissionNumber>,
     /// For look-ups on the way of a request.
-    numbers: FxHashMap<PermissionName, PermissionNumber>,
+    numbers: HashTable<PermissionNumber>,
+    /// By number.
+    names: Vec<PermissionName>,
     /// By number.
     entries: Vec<BTreeMap<ConditionName, ConditionSpec>>,
     /// Each condition that some permission takes, with the operators that any of them takes.
@@ -434,6 +437,15 @@ impl PermissionNumber {
 
 // === impl Catalogue ===
 
+impl PartialEq for Catalogue {
+    fn eq(&self, other: &Self) -> bool {
+        // The other parts follow from these.
+        (&self.names, &self.entries) == (&other.names, &other.entries)
+    }
+}
+
+impl Eq for Catalogue {}
+
 impl Catalogue {
     /// The entries of the default catalogue, as they ship.
     ///
@@ -476,13 +488,18 @@ impl Catalogue {
     /// Whether the permission exists.
     #[must_use]
     pub fn knows(&self, permission: &str) -> bool {
-        self.numbers.contains_key(permission)
+        self.number(permission).is_some()
     }
 
     /// The number of a permission.
     #[must_use]
+    #[inline]
     pub fn number(&self, permission: &str) -> Option<PermissionNumber> {
-        self.numbers.get(permission).copied()
+        let is = |number: &PermissionNumber| {
+            let name = self.names.get(number.index());
+            name.is_some_and(|name| is_same(name.as_str().as_bytes(), permission.as_bytes()))
+        };
+        self.numbers.find(hash_of(permission), is).copied()
     }
 
     /// Every permission, sorted.
@@ -563,8 +580,12 @@ impl Catalogue {
 
     fn insert(&mut self, entry: &CatalogueEntry) {
         let next = PermissionNumber(self.entries.len() as u32);
-        let number = *self.numbers.entry(entry.permission.clone()).or_insert(next);
+        let number = self.number(entry.permission.as_str()).unwrap_or(next);
         if number == next {
+            let names = &self.names;
+            let hash = |number: &PermissionNumber| names.get(number.index()).map_or(0, |name| hash_of(name.as_str()));
+            self.numbers.insert_unique(hash_of(entry.permission.as_str()), number, hash);
+            self.names.push(entry.permission.clone());
             self.sorted.insert(entry.permission.clone(), number);
             self.entries.push(BTreeMap::new());
         }

@@ -2,9 +2,11 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::hash::Hasher;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use rustc_hash::FxHasher;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
@@ -35,66 +37,30 @@ pub enum InvalidText {
 /// # Errors
 /// [`InvalidText::Control`] with the character.
 pub fn refuse_control(text: &str) -> Result<(), InvalidText> {
-    if is_plain(text.as_bytes()) {
-        return Ok(());
-    }
     match text.chars().find(|c| c.is_control()) {
         Some(found) => Err(InvalidText::Control(found)),
         None => Ok(()),
     }
 }
 
-/// Whether this is a name as most are: neither empty nor longer than `limit`, and every byte printable ASCII.
+/// The hash of a text in an index. It has no key: who can choose names can make them collide.
+#[must_use]
 #[inline]
-pub(super) fn is_usual(name: &str, limit: usize) -> bool {
-    (1..=limit).contains(&name.len()) && is_plain(name.as_bytes())
+pub(crate) fn hash_of(text: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
-/// Whether every byte is printable ASCII. Eight are looked at at a time, without a loop where the length is a usual one.
+/// Whether both are the same, without a call where they have the length of a usual name.
 #[inline]
-fn is_plain(text: &[u8]) -> bool {
-    let odd = match (text.len(), text.first_chunk::<16>(), text.last_chunk::<16>()) {
-        (16..=32, Some(first), Some(last)) => {
-            let ([a, b], [c, d]) = (halves(*first), halves(*last));
-            odd_bytes(a) | odd_bytes(b) | odd_bytes(c) | odd_bytes(d)
+pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    match (a.len(), a.first_chunk::<16>(), b.first_chunk::<16>()) {
+        (16..=32, Some(first), Some(other)) => {
+            a.len() == b.len() && first == other && a.last_chunk::<16>() == b.last_chunk::<16>()
         }
-        (8..16, ..) => {
-            text.first_chunk().into_iter().chain(text.last_chunk()).fold(0, |odd, word| odd | odd_word(*word))
-        }
-        (4..8, ..) => {
-            let half = |half: Option<&[u8; 4]>| half.map_or(0, |half| u64::from(u32::from_le_bytes(*half)));
-            odd_bytes(half(text.first_chunk()) << 32 | half(text.last_chunk()))
-        }
-        _ => return is_plain_of_any_length(text),
-    };
-    odd & HIGH_BITS == 0
-}
-
-fn is_plain_of_any_length(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks::<8>();
-    let odd = words.iter().fold(0, |odd, word| odd | odd_word(*word));
-    odd & HIGH_BITS == 0 && rest.iter().all(|byte| matches!(byte, b' '..=b'~'))
-}
-
-#[inline]
-const fn odd_word(word: [u8; 8]) -> u64 {
-    odd_bytes(u64::from_le_bytes(word))
-}
-
-#[inline]
-fn halves(bytes: [u8; 16]) -> [u64; 2] {
-    let both = u128::from_le_bytes(bytes);
-    [both as u64, (both >> 64) as u64]
-}
-
-const ONES: u64 = u64::from_le_bytes([1; 8]);
-const HIGH_BITS: u64 = ONES << 7;
-
-/// Sets the high bit of each byte that is not printable ASCII, and perhaps those of bytes above it; of no other.
-#[inline]
-const fn odd_bytes(word: u64) -> u64 {
-    // A byte below the blank borrows from its high bit, a DEL carries into it, and what is not ASCII has it.
-    word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | word
+        _ => a == b,
+    }
 }
 
 macro_rules! short_text {

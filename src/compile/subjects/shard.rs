@@ -4,6 +4,7 @@ use super::{GroupNumbers, NoGroup, Subject, hash_of, shard_of};
 use crate::model::id::UserId;
 use crate::model::identity::UserState;
 use crate::model::state::UserRow;
+use crate::model::text::is_same;
 
 /// Users whose e-mails hash to neighbouring places, sorted by hash: fewer than 65,535.
 #[derive(Debug, Default)]
@@ -128,17 +129,6 @@ impl Shard {
         }
         let entries = all.iter().map(|member| member.entry).collect();
         Self { slots: slots(all), entries, bounds: bounds.into(), emails: emails.into(), groups: groups.into() }
-    }
-}
-
-/// Whether both are the same, without a call where they have the length of a usual e-mail.
-#[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    match (a.len(), a.first_chunk::<16>(), b.first_chunk::<16>()) {
-        (16..=32, Some(first), Some(other)) => {
-            a.len() == b.len() && first == other && a.last_chunk::<16>() == b.last_chunk::<16>()
-        }
-        _ => a == b,
     }
 }
 

@@ -1,18 +1,17 @@
 //! The users of an account, packed: there may be millions of them.
 
-use std::hash::Hasher;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use super::Shared;
 use super::leaf::{Entry, Kind, LEAF_USERS, Leaf, Texts};
 use crate::model::id::{GroupId, UserId};
 use crate::model::identity::{GroupIds, User, UserKind, UserState};
 use crate::model::object::Record;
-use crate::model::text::{Email, Name};
+use crate::model::text::{self, Email, Name};
 
 /// Users and service users in the order of their ids. A clone shares everything; a change copies one leaf.
 #[derive(Debug, Clone, Default)]
@@ -63,9 +62,7 @@ struct Old {
 
 /// The part of an entry of `Users::emails` that the e-mail makes.
 fn hash_of(email: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(email.as_bytes());
-    hasher.finish() & HASH
+    text::hash_of(email) & HASH
 }
 
 fn stored_name(name: &str) -> Option<Name> {
