@@ -26,7 +26,7 @@ const FEW: usize = 8;
 // === impl Mentions ===
 
 impl Mentions {
-    /// The groups with a clause about `permission`; `None` where there has been none.
+    /// The groups with a clause about `permission`; `None` or an empty set where there is none.
     #[must_use]
     #[inline]
     pub fn groups(&self, permission: PermissionNumber) -> Option<&GroupSet> {

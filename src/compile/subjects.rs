@@ -166,7 +166,8 @@ impl Subjects {
     /// The user or service user of this id.
     #[must_use]
     pub fn by_id(&self, id: UserId) -> Option<Subject<'_>> {
-        self.by_email(self.users.row(id)?.email())
+        let hash = hash_of(self.users.row(id)?.email());
+        self.by_email.get(shard_of(hash, self.bits))?.by_id(hash, id)
     }
 
     #[inline]

@@ -45,9 +45,10 @@ pub(super) struct Facts<'p, 'r> {
 pub(super) fn holds(origin: &Origin<'_>, facts: &Facts<'_, '_>) -> Truth {
     let effect = origin.clause.effect;
     let own = all(&origin.clause.conditions, effect, facts);
-    match origin.bound() {
-        Some(bound) if own != Truth::False => own.and(all(&bound.conditions, effect, facts)),
-        _ => own,
+    match (origin.clause.bound, own) {
+        (None, _) | (Some(_), Truth::False) => own,
+        // A clause is made beside what bounds it; should that be missing, nothing is granted.
+        (Some(_), _) => origin.bound().map_or(Truth::False, |bound| own.and(all(&bound.conditions, effect, facts))),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::lang::{parse_boundary, parse_policy};
 use crate::model::binding::BindingKey;
 use crate::model::catalogue::{Catalogue, PermissionName};
 use crate::model::id::{EnvironmentId, GroupId};
+use crate::model::limits;
 use crate::model::policy::{Boundary, Effect, Policy};
 use crate::model::text::Name;
 
@@ -37,15 +38,19 @@ pub struct RemovedBy<'p> {
 }
 
 /// The statements about `permission` that are bound to a group of the subject and of which nothing is left, in the order
-/// reasons are named.
+/// reasons are named; of more than [`limits::EXPLAINED_STATEMENTS`] some one more than those.
 pub(super) fn removed<'p>(
     program: &'p AccountProgram,
     subject: &Subject<'p>,
     permission: &'p PermissionName,
 ) -> Vec<RemovedStatement<'p>> {
     let mut removed = Vec::new();
-    for group in program.groups_of(subject) {
+    'groups: for group in program.groups_of(subject) {
         for binding in group.bindings() {
+            // More are not told, and each of them costs a text that is parsed anew.
+            if removed.len() > limits::EXPLAINED_STATEMENTS {
+                break 'groups;
+            }
             let by = removals(binding, permission, &program.catalogue);
             let Some(by) = by.filter(|by| !by.is_empty()) else { continue };
             let numbers = allowing(&binding.policy.value, permission).into_iter();

@@ -40,6 +40,9 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
+            /// Below every id, and no id itself: where a range begins.
+            pub const LOWEST: Self = Self(Uuid::nil());
+
             /// A new random id.
             #[must_use]
             pub fn random() -> Self {

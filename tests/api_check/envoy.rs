@@ -125,7 +125,7 @@ async fn every_outcome_sets_its_code_and_0_goes_with_ok_only() {
     check(&doors, ada().with("level", "account"), bad(), "bad_request").await;
     check(&doors, ada().with("attr.global:date", "x"), bad(), "bad_request").await;
     check(&doors, ada().with("attrs.x:y", "no list"), bad(), "bad_request").await;
-    check(&doors, ada().with("permission", "a\0b"), bad(), "bad_request").await;
+    check(&doors, ada().with("permission", "a\0b"), bad(), "unknown_permission").await;
     check(&doors, ada().with("attr.x:y", &"x".repeat(4_097)), bad(), "bad_request").await;
     let empty = read(&doors.ext_authz(wire::CheckRequest { attributes: None }).await);
     assert_eq!((empty.0, empty.1["code"].as_str()), (bad(), "bad_request"), "a bad request is found first");

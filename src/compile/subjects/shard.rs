@@ -1,4 +1,4 @@
-//! Shards: a few dozen users in four blocks of memory.
+//! Shards: a few dozen users in five blocks of memory.
 
 use super::{GroupNumbers, NoGroup, Subject, hash_of, shard_of};
 use crate::model::id::UserId;
@@ -6,11 +6,11 @@ use crate::model::identity::UserState;
 use crate::model::state::UserRow;
 use crate::model::text::is_same;
 
-/// Users whose e-mails hash to neighbouring places, sorted by hash: fewer than 65,535.
+/// Users whose e-mails hash to neighbouring places, sorted by hash.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     /// A hash table: the place of a user plus one is in the first free slot from the one of its hash on. At most half of the
-    /// slots are taken, and their number is a power of two.
+    /// slots are taken, and their number is a power of two. Users from place [`SLOTTED`] on have none.
     slots: Box<[u16]>,
     entries: Box<[(UserId, UserState)]>,
     /// Where the e-mail and the groups of each begin, and at last where those of the last one end.
@@ -19,6 +19,9 @@ pub(super) struct Shard {
     emails: Box<[u8]>,
     groups: Box<[u32]>,
 }
+
+/// Users that have a slot.
+const SLOTTED: usize = u16::MAX as usize;
 
 /// A user before it is packed.
 struct Member<'a> {
@@ -47,15 +50,28 @@ impl Shard {
     /// The user of this e-mail, which has this hash.
     #[inline]
     pub(super) fn by_email(&self, hash: u32, email: &str) -> Option<Subject<'_>> {
+        let is = |place| self.email(place).is_some_and(|known| is_same(known, email.as_bytes()));
+        self.subject(self.find(hash, is)?)
+    }
+
+    /// The user of this id, whose e-mail has this hash.
+    pub(super) fn by_id(&self, hash: u32, id: UserId) -> Option<Subject<'_>> {
+        self.subject(self.find(hash, |place| self.entries.get(place).is_some_and(|(known, _)| *known == id))?)
+    }
+
+    /// The first place among those of this hash that `is` the one looked for.
+    #[inline]
+    fn find(&self, hash: u32, is: impl Fn(usize) -> bool) -> Option<usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut slot = hash as usize & mask;
-        loop {
-            let place = usize::from(*self.slots.get(slot)?).checked_sub(1)?;
-            if self.email(place).is_some_and(|known| is_same(known, email.as_bytes())) {
-                return self.subject(place);
+        while let Some(place) = self.slots.get(slot).and_then(|slot| usize::from(*slot).checked_sub(1)) {
+            if is(place) {
+                return Some(place);
             }
             slot = (slot + 1) & mask;
         }
+        // Only where somebody has made thousands of e-mails for it are there so many in one shard.
+        (SLOTTED..self.entries.len()).find(|place| is(*place))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Subject<'_>> {
@@ -136,7 +152,7 @@ impl Shard {
 fn slots(all: &[Member<'_>]) -> Box<[u16]> {
     let mut slots = vec![0; (all.len() * 2).next_power_of_two()];
     let mask = slots.len() - 1;
-    for (number, member) in (1..).zip(all) {
+    for (number, member) in (1..=SLOTTED as u16).zip(all) {
         let mut slot = member.hash as usize & mask;
         while slots.get(slot).is_some_and(|taken| *taken != 0) {
             slot = (slot + 1) & mask;

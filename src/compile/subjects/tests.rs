@@ -125,3 +125,37 @@ fn a_user_of_an_unknown_group_is_refused() {
     let refused = subjects_of(&stored(&users)).unwrap_err();
     assert_eq!(refused, NoGroup { user: users[0].id, group: group(99) });
 }
+
+/// Nobody writes such a state; should one come all the same, an id stands for the user of that id and for nobody else.
+#[test]
+fn two_of_one_e_mail_are_told_apart_by_their_ids() {
+    let users: Vec<User> = (0..3).map(|seed| user(seed, "same@x", None, &[seed])).collect();
+    let subjects = Subjects::of(&stored(&users), &numbers()).unwrap();
+    for user in &users {
+        let Found::One(subject) = subjects.find(&user.id.to_string()) else { panic!("{:?}", user.id) };
+        assert_eq!((subject.id(), subject.groups().len()), (user.id, 1));
+        assert_eq!(subjects.by_id(user.id).map(|subject| subject.id()), Some(user.id));
+    }
+}
+
+/// More users in one shard than a slot can tell are still found.
+#[test]
+fn a_shard_of_more_users_than_slots_can_tell_finds_them_all() {
+    let users: Vec<User> = (0..66_000).map(|seed| user(seed, &format!("u{seed}@x"), None, &[])).collect();
+    let stored = stored(&users);
+    let mut edits = shard::Edits::default();
+    edits.come.extend(stored.rows().map(|row| (hash_of(row.email()), row)));
+    let mut made = None;
+    edits
+        .by_shard(0, |_, edits| {
+            made = Some(Shard::changed(None, edits, &numbers())?);
+            Ok(())
+        })
+        .unwrap();
+    let made = made.unwrap();
+    for user in users.iter().step_by(9_999).chain(users.last()) {
+        let email = user.email.as_str();
+        assert_eq!(made.by_email(hash_of(email), email).map(|it| it.id()), Some(user.id));
+    }
+    assert!(made.by_email(0, "nobody@x").is_none());
+}

@@ -30,7 +30,7 @@ pub(super) struct Entry {
     groups_end: u32,
     /// Bytes of the e-mail: [`crate::model::limits::EMAIL_BYTES`] at most.
     email: u16,
-    /// Bytes of the name, 0 where there is none: [`crate::model::limits::NAME_CHARACTERS`] at most.
+    /// Bytes of the name, 0 where there is none: [`crate::model::limits::NAME_CHARACTERS`] of four bytes at most.
     name: u16,
     pub(super) kind: Kind,
     pub(super) state: UserState,

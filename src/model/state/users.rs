@@ -19,8 +19,8 @@ pub struct Users {
     /// By the lowest id that the leaf may hold; the first leaf may hold any.
     leaves: OrdMap<u128, SharedLeaf>,
     len: usize,
-    /// Hash of the e-mail, then the upper bits of the id. Several users may share an entry.
-    emails: OrdSet<u64>,
+    /// By the hash of the e-mail.
+    emails: OrdSet<(u32, UserId)>,
     table: Arc<GroupTable>,
 }
 
@@ -56,24 +56,16 @@ pub struct UserChange<'s> {
 
 /// What is left to be done about a user that was taken out of its leaf.
 struct Old {
-    hash: u64,
+    hash: u32,
     name: Option<Name>,
 }
 
-/// The part of an entry of `Users::emails` that the e-mail makes.
-fn hash_of(email: &str) -> u64 {
-    text::hash_of(email) & HASH
+fn hash_of(email: &str) -> u32 {
+    (text::hash_of(email) >> 32) as u32
 }
 
 fn stored_name(name: &str) -> Option<Name> {
     (!name.is_empty()).then(|| Name::stored(name))
-}
-
-const HASH: u64 = !0 << 32;
-const PREFIX_SHIFT: u32 = 96;
-
-const fn prefix_of(id: UserId) -> u64 {
-    (id.bits() >> PREFIX_SHIFT) as u64
 }
 
 // === impl Users ===
@@ -144,8 +136,8 @@ impl Users {
     #[must_use]
     pub fn by_email(&self, email: &str) -> Option<UserRow<'_>> {
         let hash = hash_of(email);
-        let prefixes = self.emails.range(hash..=hash | !HASH).map(|entry| entry & !HASH);
-        prefixes.flat_map(|prefix| self.of_prefix(prefix)).find(|row| row.email() == email)
+        let of_hash = self.emails.range((hash, UserId::LOWEST)..).take_while(|(other, _)| *other == hash);
+        of_hash.filter_map(|(_, id)| self.row(*id)).find(|row| row.email() == email)
     }
 
     /// What differs from `before`, in the order of ids. What the two share is not looked at.
@@ -191,15 +183,20 @@ impl Users {
             }
         }
         let hash = hash_of(user.email.as_str());
-        if old.as_ref().is_none_or(|old| old.hash != hash) {
-            self.emails.insert(hash | prefix_of(user.id));
+        match old {
+            None => {
+                self.len += 1;
+                self.emails.insert((hash, user.id));
+                None
+            }
+            Some(old) => {
+                if old.hash != hash {
+                    self.emails.remove(&(old.hash, user.id));
+                    self.emails.insert((hash, user.id));
+                }
+                old.name
+            }
         }
-        let Some(old) = old else {
-            self.len += 1;
-            return None;
-        };
-        self.unindex(old.hash, user.id);
-        old.name
     }
 
     /// Takes a user away; the name of the service user that it was.
@@ -213,28 +210,12 @@ impl Users {
             self.leaves.remove(&key);
         }
         self.len -= 1;
-        self.unindex(old.hash, id);
+        self.emails.remove(&(old.hash, id));
         old.name
-    }
-
-    /// Takes an entry out of the index, unless a user that is there has the same one.
-    fn unindex(&mut self, hash: u64, id: UserId) {
-        let prefix = prefix_of(id);
-        if !self.of_prefix(prefix).any(|other| hash_of(other.email()) == hash) {
-            self.emails.remove(&(hash | prefix));
-        }
     }
 
     fn leaf_of(&self, id: UserId) -> Option<(&u128, &SharedLeaf)> {
         self.leaves.get_prev(&id.bits())
-    }
-
-    /// The users whose ids begin with these bits: hardly ever more than one.
-    fn of_prefix(&self, prefix: u64) -> impl Iterator<Item = UserRow<'_>> {
-        let lowest = u128::from(prefix) << PREFIX_SHIFT;
-        let first = self.leaves.get_prev(&lowest).map_or(0, |(key, _)| *key);
-        let rows = self.leaves.range(first..).flat_map(|(_, leaf)| leaf.0.rows(&self.table));
-        rows.skip_while(move |row| row.id().bits() < lowest).take_while(move |row| prefix_of(row.id()) == prefix)
     }
 }
 

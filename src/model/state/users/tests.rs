@@ -124,10 +124,10 @@ fn leaves_are_full_of_users_that_came_in_order() {
 }
 
 #[test]
-fn two_users_whose_index_entries_are_one_are_both_found() {
+fn two_users_of_one_e_mail_are_both_found() {
     let (first, second) = (record(user(1, "a@x", None, &[]), 1), record(user(2, "a@x", None, &[]), 1));
     let mut users: Users = [first.clone(), second.clone()].into_iter().collect();
-    assert_eq!(users.emails.len(), 1);
+    assert_eq!(users.emails.len(), 2);
     users.remove(first.value.id);
     assert_eq!(users.by_email("a@x").map(|row| row.id()), Some(second.value.id));
     users.remove(second.value.id);
