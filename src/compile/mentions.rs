@@ -14,7 +14,7 @@ pub struct Mentions {
 /// Numbers of groups.
 #[derive(Debug, Clone)]
 pub enum GroupSet {
-    /// At most [`FEW`], sorted.
+    /// At most eight, sorted.
     Few(Vec<u32>),
     /// A bit for each number.
     Many(Vec<u64>),
