@@ -1,7 +1,7 @@
 //! The engine, asked the same questions in the same words.
 
-use doorward::eval::Outcome;
 use doorward::eval::resolve::Resolution;
+use doorward::eval::{Outcome, Prepared};
 use doorward::lang::literal::request_time;
 use doorward::model::attribute::{Supplied, Values};
 use doorward::model::decision::{CheckRequest, RequestParts};
@@ -25,10 +25,21 @@ pub fn ask(snapshot: &Snapshot, account: AccountId, question: &Question) -> Answ
 /// Where the time of the question is none.
 pub fn ask_until(snapshot: &Snapshot, account: AccountId, question: &Question) -> (Answer, Option<Moment>) {
     let answered = asked(question, |request| match snapshot.decide(account, request) {
-        Ok(outcome) => Ok((Answer::Decided(decided(&outcome)), outcome.valid_until())),
+        Ok(outcome) => {
+            let told = (Answer::Decided(decided(&outcome)), outcome.valid_until());
+            assert_eq!(prepared(snapshot, account, request), told, "names that were found before: {question:?}");
+            Ok(told)
+        }
         Err(unanswerable) => Err(Refused::new(unanswerable.code(), unanswerable.field())),
     });
     answered.unwrap_or_else(|refused| (Answer::Refused(refused), None))
+}
+
+/// What the engine answers where the names of a request were found before.
+fn prepared(snapshot: &Snapshot, account: AccountId, request: &CheckRequest<'_>) -> (Answer, Option<Moment>) {
+    let program = snapshot.account(account).expect("the account");
+    let outcome = Prepared::new(program, request).expect("the names exist").decide();
+    (Answer::Decided(decided(&outcome)), outcome.valid_until())
 }
 
 /// What the engine resolves.
