@@ -1,10 +1,11 @@
 //! Compiles the protos with protox: no protoc, nothing to install.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use prost::Message as _;
+use prost_types::FileDescriptorSet;
 
 const PROTOS: [&str; 6] = [
     "proto/doorward/v1/authorization.proto",
@@ -22,6 +23,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // Sorted maps, so that equal messages have equal bytes: the digest of a repeated request is made of them.
-    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure().btree_map(".").compile_fds(descriptors.clone())?;
+    watch_server(&out, descriptors)
+}
+
+/// The watch service once more, for a server that sends events which were encoded before: one encoding for all watchers.
+fn watch_server(out: &Path, mut descriptors: FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    let folder = out.join("watch_server");
+    fs::create_dir_all(&folder)?;
+    for file in &mut descriptors.file {
+        file.service.retain(|service| service.name() == "WatchService");
+    }
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".doorward.v1.WatchResponse", "crate::services::watch::Encoded")
+        .extern_path(".doorward.v1", "crate::proto::doorward")
+        .out_dir(&folder)
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod generate;
 pub mod lint;
 pub mod serve;
+pub mod status;
 
 use std::io;
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Explain(explain::ExplainArgs),
     Generate(generate::GenerateArgs),
+    Status(status::StatusArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
             eval::run(&args, &jiff::Timestamp::now, &mut io::stdin().lock(), &mut out, &mut err)
         }
         Command::Generate(args) => generate::run(&args, &mut io::BufWriter::new(out), &mut err),
+        Command::Status(args) => status::run(&args, &mut io::BufWriter::new(out), &mut err),
     };
     code.into()
 }

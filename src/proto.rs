@@ -19,4 +19,9 @@ pub mod envoy {
 /// Every descriptor above, encoded as a `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
+/// `doorward.v1.WatchService` for a server whose events are encoded already.
+pub mod watch_server {
+    include!(concat!(env!("OUT_DIR"), "/watch_server/doorward.v1.rs"));
+}
+
 pub mod object;

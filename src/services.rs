@@ -7,5 +7,6 @@ pub mod decision_point;
 pub mod explanation;
 pub mod ext_authz;
 mod page;
+pub mod sidecars;
 pub mod status;
 pub mod watch;

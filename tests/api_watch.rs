@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     reason = "test code: what goes wrong here fails the test, with its reason"
 )]
@@ -11,6 +10,8 @@
 mod control_plane;
 #[path = "support/nouns.rs"]
 mod nouns;
+#[path = "support/watcher.rs"]
+mod watcher;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -32,97 +33,23 @@ use doorward::model::state::State;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::watch_response::Event;
 use doorward::proto::doorward::watch_service_client::WatchServiceClient;
-use doorward::proto::doorward::watch_service_server::WatchServiceServer;
 use doorward::proto::object::{from_record, to_record};
+use doorward::proto::watch_server::watch_service_server::WatchServiceServer;
 use doorward::services::watch::WatchFeed;
 use doorward::snapshot::build::Snapshot;
 use doorward::store::api::{Committed, LogEntry, Store, StoreError};
-use doorward::sync::apply::{Applied, Step};
+use doorward::sync::apply::Applied;
 use prost::Message as _;
-use tonic::{Code, Status, Streaming};
+use tonic::Code;
 
-use crate::control_plane::{Caller, InProcess, bearer, fields};
+use crate::control_plane::{InProcess, bearer, fields};
 use crate::nouns::{
     Accounts, Bindings, Boundaries, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World,
 };
+use crate::watcher::{PATIENCE, Watcher, watch};
 
 /// Bytes of a chunk, about (`services::watch`).
 const CHUNK_BYTES: usize = 512 * 1024;
-/// How long a test waits for something that must come: never reached where the code is right.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A stream with what it has added up to.
-struct Watcher {
-    stream: Streaming<pb::WatchResponse>,
-    applied: Applied,
-    state: Option<Arc<State>>,
-}
-
-// === impl Watcher ===
-
-impl Watcher {
-    async fn open(server: &InProcess) -> Self {
-        let stream = watch(server.caller_with(&[&bearer(&server.watch)]), "test").await.unwrap();
-        Self { stream, applied: Applied::default(), state: None }
-    }
-
-    /// The next event as it is.
-    async fn event(&mut self) -> Event {
-        let event = tokio::time::timeout(PATIENCE, self.stream.message()).await.expect("an event in time");
-        event.expect("a stream without an error").expect("a stream that goes on").event.expect("an event that is known")
-    }
-
-    /// The next event, applied as a sidecar does.
-    async fn step(&mut self) -> Event {
-        let event = self.event().await;
-        let step = self.applied.event(pb::WatchResponse { event: Some(event.clone()) });
-        if let Step::Moved(_, state) = step.expect("an event that follows") {
-            self.state = Some(state);
-        }
-        event
-    }
-
-    /// Every chunk of the reset that is due.
-    async fn reset(&mut self) -> Vec<pb::Reset> {
-        let mut chunks = Vec::new();
-        loop {
-            let Event::Reset(chunk) = self.step().await else { panic!("a stream begins with a reset") };
-            let last = chunk.last;
-            chunks.push(chunk);
-            if last {
-                return chunks;
-            }
-        }
-    }
-
-    async fn change(&mut self) -> pb::Change {
-        match self.step().await {
-            Event::Change(change) => change,
-            other => panic!("a change was due, not {other:?}"),
-        }
-    }
-
-    /// Applies changes until the store's head; gives their revisions.
-    async fn catch_up(&mut self, server: &InProcess) -> Vec<u64> {
-        let mut seen = Vec::new();
-        while self.state.as_ref().map(|state| state.revision) != Some(server.store.state().revision) {
-            seen.push(self.change().await.revision);
-        }
-        assert_eq!(self.contents(), server.contents(), "the sum of the events is the store's state");
-        seen
-    }
-
-    fn contents(&self) -> (Revision, Vec<Record<Object>>) {
-        let state = self.state.as_ref().expect("a complete state");
-        (state.revision, state.records().collect())
-    }
-}
-
-async fn watch(caller: Caller, client: &str) -> Result<Streaming<pb::WatchResponse>, Status> {
-    let request = pb::WatchRequest { client: client.to_owned() };
-    WatchServiceClient::new(caller).watch(request).await.map(tonic::Response::into_inner)
-}
-
 /// A world with one of every noun in it.
 async fn furnished() -> World {
     furnish(InProcess::start()).await
@@ -609,8 +536,9 @@ async fn a_dropped_stream_ends_its_task() {
 #[tokio::test]
 async fn who_holds_a_credential_may_watch_and_nobody_else() {
     let server = InProcess::start();
-    let open =
-        async |headers: &[&str]| watch(server.caller_with(headers), "").await.map(|_| ()).map_err(|it| it.code());
+    let open = async |headers: &[&str]| {
+        watch(server.caller_with(headers), pb::WatchRequest::default()).await.map(|_| ()).map_err(|it| it.code())
+    };
     assert_eq!(open(&[&bearer(&server.watch)]).await, Ok(()));
     assert_eq!(open(&[&bearer(&server.root)]).await, Ok(()));
     for headers in [&[][..], &["Bearer x"], &[&bearer(&server.watch), &bearer(&server.watch)]] {
@@ -618,12 +546,16 @@ async fn who_holds_a_credential_may_watch_and_nobody_else() {
     }
 }
 
+fn named(client: &str) -> pb::WatchRequest {
+    pb::WatchRequest { client: client.to_owned(), ..pb::WatchRequest::default() }
+}
+
 #[tokio::test]
 async fn a_client_gives_a_name_of_people_or_none() {
     let server = InProcess::start();
     for name in ["a\0b".to_owned(), "x".repeat(256)] {
-        let status = watch(server.caller(), &name).await.expect_err("a refusal");
+        let status = watch(server.caller(), named(&name)).await.expect_err("a refusal");
         assert_eq!((status.code(), fields(&status)), (Code::InvalidArgument, vec!["client".to_owned()]));
     }
-    watch(server.caller(), &"x".repeat(255)).await.unwrap();
+    watch(server.caller(), named(&"x".repeat(255))).await.unwrap();
 }

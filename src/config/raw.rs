@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// The whole configuration as typed; what is missing has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -93,12 +93,28 @@ pub struct RawStore {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawSync {
-    /// Control plane to watch, `http://HOST:PORT`
-    #[arg(id = "control-plane", long, env = "DOORWARD_CONTROL_PLANE", value_name = "URL")]
-    pub control_plane: Option<String>,
+    /// Control planes to watch, `http://HOST:PORT`: one, or several of one store with commas between
+    #[arg(id = "control-plane", long, env = "DOORWARD_CONTROL_PLANE", value_name = "URL", value_delimiter = ',')]
+    #[serde(deserialize_with = "one_or_many")]
+    pub control_plane: Option<Vec<String>>,
     /// File with the watch credential
     #[arg(id = "token-file", long, env = "DOORWARD_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// What the control plane calls this sidecar [default: `sidecar` and the process id]
+    #[arg(id = "sidecar-name", long, env = "DOORWARD_SIDECAR_NAME", value_name = "NAME")]
+    pub name: Option<String>,
+    /// What is asked for: `ACCOUNT` or `ACCOUNT/ENVIRONMENT`, several with commas between [default: everything]
+    #[arg(id = "scope", long, env = "DOORWARD_SCOPE", value_name = "SCOPE", value_delimiter = ',')]
+    pub scope: Option<Vec<String>>,
+    /// Folder of the last good snapshot, or `off` [default: the data directory]
+    #[arg(id = "snapshot-directory", long, env = "DOORWARD_SNAPSHOT_DIRECTORY", value_name = "DIRECTORY")]
+    pub snapshot_directory: Option<PathBuf>,
+    /// Begin with a snapshot on disk although a newer one was there before
+    #[arg(id = "accept-older-revision", long, env = "DOORWARD_ACCEPT_OLDER_REVISION", num_args = 0..=1, default_missing_value = "true")]
+    pub accept_older_revision: Option<bool>,
+    /// Seconds after which a stream is opened anew, about [default: 3600]
+    #[arg(id = "stream-lifetime-seconds", long, env = "DOORWARD_STREAM_LIFETIME_SECONDS", value_name = "SECONDS")]
+    pub stream_lifetime_seconds: Option<u64>,
     /// Seconds between the heartbeats of the control plane [default: 5]
     #[arg(id = "heartbeat-seconds", long, env = "DOORWARD_HEARTBEAT_SECONDS", value_name = "SECONDS")]
     pub heartbeat_seconds: Option<u64>,
@@ -196,6 +212,11 @@ impl RawConfig {
             sync: RawSync {
                 control_plane: sync.control_plane.or(self.sync.control_plane),
                 token_file: sync.token_file.or(self.sync.token_file),
+                name: sync.name.or(self.sync.name),
+                scope: sync.scope.or(self.sync.scope),
+                snapshot_directory: sync.snapshot_directory.or(self.sync.snapshot_directory),
+                accept_older_revision: sync.accept_older_revision.or(self.sync.accept_older_revision),
+                stream_lifetime_seconds: sync.stream_lifetime_seconds.or(self.sync.stream_lifetime_seconds),
                 heartbeat_seconds: sync.heartbeat_seconds.or(self.sync.heartbeat_seconds),
             },
             log: RawLog { format: log.format.or(self.log.format), filter: log.filter.or(self.log.filter) },
@@ -205,4 +226,18 @@ impl RawConfig {
             },
         }
     }
+}
+
+/// A text, or a list of them.
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(Some(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    }))
 }

@@ -1,12 +1,15 @@
 //! What the configuration means. All errors are found at once, before anything is bound.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::raw::RawConfig;
+use super::raw::{RawConfig, RawSync};
 use crate::edge::envoy::SubjectSource;
-use crate::model::id::AccountId;
+use crate::model::id::{AccountId, EnvironmentId};
+use crate::model::scope::{Environments, Scope};
+use crate::model::text::Name;
 use crate::telemetry::log::{LogFormat, parse_filter};
 
 /// Which parts of Doorward a process is.
@@ -72,10 +75,20 @@ pub struct StoreConfig {
 /// The control plane a sidecar follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// `http://HOST:PORT`
-    pub control_plane: String,
+    /// `http://HOST:PORT`, of each control plane of the store.
+    pub control_planes: Vec<String>,
     /// File with the watch credential.
     pub token_file: PathBuf,
+    /// What the control plane calls this sidecar.
+    pub name: Option<Name>,
+    /// What is asked for.
+    pub scope: Scope,
+    /// Folder of the last good snapshot, if it is kept.
+    pub snapshot_directory: Option<PathBuf>,
+    /// Whether a snapshot on disk is used although a newer one was there before.
+    pub accepts_older_revision: bool,
+    /// After which a stream is opened anew, about.
+    pub stream_lifetime: Duration,
 }
 
 /// Logs.
@@ -135,6 +148,18 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Adds an environment of an account, or all of it.
+fn add_to(accounts: &mut BTreeMap<AccountId, Environments>, account: AccountId, environment: Option<EnvironmentId>) {
+    let known = accounts.entry(account).or_insert_with(|| Environments::Only(BTreeSet::new()));
+    match (known, environment) {
+        (Environments::Only(ids), Some(id)) => {
+            ids.insert(id);
+        }
+        (known, None) => *known = Environments::All,
+        (Environments::All, Some(_)) => {}
+    }
+}
+
 struct Resolver {
     problems: Vec<ConfigProblem>,
 }
@@ -148,11 +173,11 @@ impl Resolver {
         let admin = self.admin(admin.listen.as_deref());
         let metrics = self.optional_address("metrics.listen", metrics.listen.as_deref(), "127.0.0.1:7073");
         let heartbeat = self.seconds("sync.heartbeat_seconds", sync.heartbeat_seconds, 5, 1..=3_600);
+        let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
         let upstream = match role {
-            Role::Sidecar => self.upstream(sync.control_plane, sync.token_file),
+            Role::Sidecar => self.upstream(sync, &directory),
             Role::Serve | Role::ControlPlane => None,
         };
-        let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
         let log = self.log(log.format.as_deref(), log.filter);
         let delay = self.seconds("drain.delay_seconds", drain.delay_seconds, 0, 0..=600);
         let grace = self.seconds("drain.grace_seconds", drain.grace_seconds, 10, 0..=600);
@@ -271,18 +296,55 @@ impl Resolver {
         }
     }
 
-    fn upstream(&mut self, control_plane: Option<String>, token_file: Option<PathBuf>) -> Option<UpstreamConfig> {
-        let control_plane = match control_plane {
-            None => {
-                self.refuse("sync.control_plane", "is missing; a sidecar follows one, such as http://127.0.0.1:7072")
-            }
-            Some(url) => self.control_plane(url),
-        };
-        let token_file = match token_file {
+    fn upstream(&mut self, raw: RawSync, data: &Path) -> Option<UpstreamConfig> {
+        let urls = raw.control_plane.unwrap_or_default();
+        if urls.is_empty() {
+            self.refuse::<()>("sync.control_plane", "is missing; a sidecar follows one, such as http://127.0.0.1:7072");
+        }
+        let count = urls.len();
+        let control_planes: Vec<String> = urls.into_iter().filter_map(|url| self.control_plane(url)).collect();
+        let token_file = match raw.token_file {
             None => self.refuse("sync.token_file", "is missing; it holds the watch credential of the control plane"),
             some => some,
         };
-        Some(UpstreamConfig { control_plane: control_plane?, token_file: token_file? })
+        let name = raw.name.and_then(|name| match name.parse() {
+            Ok(name) => Some(name),
+            Err(problem) => self.refuse("sync.name", format!("{problem}")),
+        });
+        let scope = self.scope(raw.scope);
+        let directory = raw.snapshot_directory.unwrap_or_else(|| data.to_owned());
+        let stream_lifetime =
+            self.seconds("sync.stream_lifetime_seconds", raw.stream_lifetime_seconds, 3_600, 10..=604_800);
+        if control_planes.len() < count {
+            return None;
+        }
+        Some(UpstreamConfig {
+            control_planes,
+            token_file: token_file?,
+            name,
+            scope,
+            snapshot_directory: (directory != Path::new("off")).then_some(directory),
+            accepts_older_revision: raw.accept_older_revision.unwrap_or(false),
+            stream_lifetime,
+        })
+    }
+
+    fn scope(&mut self, entries: Option<Vec<String>>) -> Scope {
+        let Some(entries) = entries else { return Scope::everything() };
+        let mut accounts: BTreeMap<AccountId, Environments> = BTreeMap::new();
+        if entries.is_empty() {
+            self.refuse::<()>("sync.scope", "is empty; leave it out for everything");
+        }
+        for entry in entries {
+            let (account, environment) = entry.split_once('/').map_or((entry.as_str(), None), |(a, e)| (a, Some(e)));
+            match (account.parse(), environment.map(str::parse).transpose()) {
+                (Ok(account), Ok(environment)) => add_to(&mut accounts, account, environment),
+                (Err(problem), _) | (_, Err(problem)) => {
+                    self.refuse::<()>("sync.scope", format!("`{}` {problem}", entry.escape_debug()));
+                }
+            }
+        }
+        Scope::of(accounts)
     }
 
     fn control_plane(&mut self, url: String) -> Option<String> {

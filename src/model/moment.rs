@@ -1,6 +1,7 @@
 //! An instant as conditions compare it: exact, without a calendar's range limits.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Nanoseconds of a second.
 pub const SECOND: i128 = 1_000_000_000;
@@ -77,6 +78,12 @@ impl Moment {
     pub const fn week_day(self) -> u8 {
         // 1970-01-01 was a Thursday.
         (self.day(Offset::UTC) + 3).rem_euclid(7) as u8
+    }
+
+    /// The instant so long ago.
+    #[must_use]
+    pub const fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(time.as_nanos().cast_signed()))
     }
 
     const fn local(self, offset: Offset) -> i128 {

@@ -101,6 +101,38 @@ impl Object {
             Self::CatalogueEntry(account, it) => ObjectKey::CatalogueEntry(*account, it.permission.clone()),
         }
     }
+
+    /// The account that owns the object, itself included; `None` for the global level.
+    #[must_use]
+    pub const fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Global(_) => None,
+            Self::Account(account) => Some(account.id),
+            Self::Environment(account, _)
+            | Self::User(account, _)
+            | Self::Group(account, _)
+            | Self::Policy(account, _)
+            | Self::Boundary(account, _)
+            | Self::Binding(account, _)
+            | Self::CatalogueEntry(account, _) => Some(*account),
+        }
+    }
+
+    /// The environment that the object belongs to, itself included; `None` for what all environments of its account share.
+    #[must_use]
+    pub const fn environment(&self) -> Option<&EnvironmentId> {
+        match self {
+            Self::Environment(_, it) => Some(&it.id),
+            Self::Policy(_, it) => it.level.environment(),
+            Self::Binding(_, it) => it.level.environment(),
+            Self::Global(_)
+            | Self::Account(_)
+            | Self::User(..)
+            | Self::Group(..)
+            | Self::Boundary(..)
+            | Self::CatalogueEntry(..) => None,
+        }
+    }
 }
 
 // === impl ObjectKey ===

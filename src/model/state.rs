@@ -9,6 +9,7 @@ use imbl::{HashMap, OrdMap, OrdSet};
 use super::account::{Account, Environment, Global};
 use super::binding::{Binding, BindingKey};
 use super::catalogue::{CatalogueEntry, PermissionName};
+use super::digest::Sums;
 use super::id::{AccountId, BoundaryId, EnvironmentId, GroupId, PolicyId, UserId};
 use super::identity::{Group, GroupOwner, User};
 use super::level::Level;
@@ -35,6 +36,7 @@ pub struct State {
     /// Every account.
     pub accounts: OrdMap<AccountId, Arc<AccountState>>,
     global_policies: OrdMap<PolicyId, Shared<Policy>>,
+    sums: Sums,
 }
 
 /// Everything that one account owns.
@@ -110,6 +112,12 @@ impl State {
         owned.policies.get(&id).or_else(|| self.global_policies.get(&id))
     }
 
+    /// What the records add up to: the digest of each part of the state.
+    #[must_use]
+    pub const fn sums(&self) -> &Sums {
+        &self.sums
+    }
+
     /// Applies the changes of one commit.
     ///
     /// # Errors
@@ -121,8 +129,8 @@ impl State {
     ) -> Result<(), ChangeRejected> {
         for change in changes {
             match change {
-                Change::Put(record) => self.put(record)?,
-                Change::Delete(key) => self.delete(key)?,
+                Change::Put(record) => self.replace(record)?,
+                Change::Delete(key) => self.remove(key)?,
             }
         }
         self.revision = revision;
@@ -131,17 +139,39 @@ impl State {
 
     /// Every object as records, parents before what they own: the order in which they can be applied.
     pub fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
-        let global = self.global.iter().map(|record| record.as_ref().clone().map(Object::Global));
-        global.chain(self.accounts.values().flat_map(|account| account.records()))
+        self.global_record().into_iter().chain(self.accounts.values().flat_map(|account| account.records()))
+    }
+
+    /// The record of the global level.
+    #[must_use]
+    pub fn global_record(&self) -> Option<Record<Object>> {
+        self.global.as_ref().map(|record| record.as_ref().clone().map(Object::Global))
     }
 
     /// The record of one object.
     #[must_use]
     pub fn record(&self, key: &ObjectKey) -> Option<Record<Object>> {
         match key {
-            ObjectKey::Global => self.global.as_ref().map(|record| record.as_ref().clone().map(Object::Global)),
+            ObjectKey::Global => self.global_record(),
             _ => self.account(key.account()?)?.record(key),
         }
+    }
+
+    fn replace(&mut self, record: &Record<Object>) -> Result<(), ChangeRejected> {
+        let old = self.record(&record.value.key());
+        self.put(record)?;
+        self.sums.replace(old.as_ref(), Some(record));
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &ObjectKey) -> Result<(), ChangeRejected> {
+        let old = self.record(key);
+        self.delete(key)?;
+        match key {
+            ObjectKey::Account(id) => self.sums.remove_account(*id),
+            _ => self.sums.replace(old.as_ref(), None),
+        }
+        Ok(())
     }
 
     fn put(&mut self, record: &Record<Object>) -> Result<(), ChangeRejected> {
@@ -270,7 +300,8 @@ impl AccountState {
         self.all_users.and_then(|id| self.groups.get(&id))
     }
 
-    fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
+    /// Every record of the account, parents before what they own.
+    pub fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
         let id = self.account.value.id;
         let account = std::iter::once(self.account.as_ref().clone().map(Object::Account));
         account

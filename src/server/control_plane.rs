@@ -10,9 +10,11 @@ use super::sidecar::with_reflection;
 use crate::clock::Clock;
 use crate::config::resolved::CheckConfig;
 use crate::iam::service::Iam;
-use crate::proto::doorward::watch_service_server::WatchServiceServer;
+use crate::proto::doorward::sidecar_service_server::{SERVICE_NAME as SIDECARS, SidecarServiceServer};
+use crate::proto::watch_server::watch_service_server::{SERVICE_NAME as WATCH, WatchServiceServer};
 use crate::services::admin::{self, Admin, NewestSnapshot};
 use crate::services::authenticate::Authenticator;
+use crate::services::sidecars::SidecarRegistry;
 use crate::services::watch::WatchFeed;
 use crate::snapshot::handle::SnapshotHandle;
 use crate::telemetry::metrics::Metrics;
@@ -21,7 +23,6 @@ use crate::telemetry::metrics::Metrics;
 pub struct ControlPlane {
     store: OpenedStore,
     clock: Clock,
-    heartbeat: Duration,
     metrics: Metrics,
     /// What watchers over the network are served from.
     feed: WatchFeed,
@@ -36,7 +37,7 @@ impl ControlPlane {
     #[must_use]
     pub fn new(store: OpenedStore, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
         let feed = WatchFeed::new(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone());
-        Self { store, clock, heartbeat, metrics, feed, checks: SnapshotHandle::default() }
+        Self { store, clock, metrics, feed, checks: SnapshotHandle::default() }
     }
 
     /// The same beside a check side, whose snapshots need not be built a second time.
@@ -48,8 +49,7 @@ impl ControlPlane {
     /// What the check side of this process is served from. It goes on while the process drains.
     #[must_use]
     pub fn own_feed(&self) -> WatchFeed {
-        let store = Arc::clone(&self.store.store);
-        WatchFeed::new(store, self.clock.clone(), self.heartbeat, self.metrics.clone())
+        self.feed.apart()
     }
 
     /// Ends the streams of the watchers over the network.
@@ -68,9 +68,12 @@ impl ControlPlane {
         let root = Authenticator::root(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = Authenticator::watch(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = WatchServiceServer::with_interceptor(self.feed.clone(), watch);
-        let routes = admin::add_services(Routes::new(watch), &admin, &root, config.max_message_bytes);
+        let sidecars = SidecarRegistry::new(self.feed.sidecars().clone());
+        let sidecars = SidecarServiceServer::with_interceptor(sidecars, root.clone());
+        let routes = Routes::new(watch).add_service(sidecars);
+        let routes = admin::add_services(routes, &admin, &root, config.max_message_bytes);
         let mut services = admin::SERVICES.to_vec();
-        services.push(crate::proto::doorward::watch_service_server::SERVICE_NAME);
+        services.extend([WATCH, SIDECARS]);
         if config.reflection { with_reflection(routes, &services) } else { routes }
     }
 }

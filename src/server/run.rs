@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
@@ -18,10 +19,14 @@ use super::control_plane::ControlPlane;
 use super::http::{self, Pages};
 use super::listener::{self, ListenError, SocketFile};
 use super::shutdown::{Shutdown, ShutdownSignal, asked_to_end};
-use super::sidecar::{CheckSide, end_health};
+use super::sidecar::{CheckSide, Following, Leaving, end_health};
 use crate::clock::Clock;
-use crate::config::resolved::{Config, DrainConfig, Role};
+use crate::config::resolved::{Config, DrainConfig, Role, UpstreamConfig};
+use crate::proto::object::from_scope;
+use crate::proto::watch_server::watch_service_server::WatchServiceServer;
 use crate::snapshot::handle::SnapshotHandle;
+use crate::sync::disk::SavedSnapshot;
+use crate::sync::follow::{Identity, StreamLimits};
 use crate::sync::source::{LocalSource, RemoteSource};
 use crate::telemetry::metrics::Metrics;
 
@@ -60,10 +65,10 @@ pub enum ServerError {
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
     /// The control plane's address.
-    #[error("the control plane `{url}` cannot be addressed")]
+    #[error("the control planes `{urls}` cannot be addressed")]
     Upstream {
-        /// The address.
-        url: String,
+        /// The addresses.
+        urls: String,
         /// Why.
         source: tonic::transport::Error,
     },
@@ -122,19 +127,22 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let (published, _) = watch::channel(None);
     let check = CheckSide { snapshots, clock, metrics, published };
     let mut background = JoinSet::new();
-    match (&config.upstream, &control) {
+    let leaving = match (&config.upstream, &control) {
         (Some(upstream), _) => {
-            let name = format!("sidecar {}", std::process::id());
-            let source = RemoteSource::new(&upstream.control_plane, upstream.token_file.clone(), name)
-                .map_err(|source| ServerError::Upstream { url: upstream.control_plane.clone(), source })?;
-            check.follow(source, config.heartbeat, &mut background);
+            let source = RemoteSource::new(&upstream.control_planes, upstream.token_file.clone())
+                .map_err(|source| ServerError::Upstream { urls: upstream.control_planes.join(", "), source })?;
+            let following = following(upstream, config.heartbeat);
+            Some(check.follow(source, following, &mut background))
         }
         (None, Some(control)) if role == Role::Serve => {
-            check.follow(LocalSource::new(control.own_feed()), config.heartbeat, &mut background);
+            let limits = StreamLimits::for_heartbeat(config.heartbeat);
+            let identity = Identity { client: "this process".to_owned(), ..identity() };
+            let source = LocalSource::new(WatchServiceServer::new(control.own_feed()));
+            Some(check.follow(source, Following { identity, limits, saved: None }, &mut background))
         }
-        (None, _) => {}
-    }
-    let process = Process { config: &config, role, check, control };
+        (None, _) => None,
+    };
+    let process = Process { config: &config, role, check, control, leaving: Mutex::new(leaving) };
     process.serve(sockets, background, || started(&addresses)).await
 }
 
@@ -143,6 +151,22 @@ struct Process<'a> {
     role: Role,
     check: CheckSide,
     control: Option<ControlPlane>,
+    leaving: Mutex<Option<Leaving>>,
+}
+
+/// A new id of this process.
+fn identity() -> Identity {
+    Identity { instance: uuid::Uuid::new_v4().to_string(), ..Identity::default() }
+}
+
+fn following(upstream: &UpstreamConfig, heartbeat: Duration) -> Following {
+    let client = upstream.name.as_ref().map_or_else(|| format!("sidecar {}", std::process::id()), ToString::to_string);
+    let accounts = from_scope(&upstream.scope);
+    let spelled = accounts.iter().map(|it| format!("{}/{}", it.account, it.environments.join("/"))).collect();
+    let directory = upstream.snapshot_directory.clone();
+    let saved = directory.map(|folder| SavedSnapshot::new(folder, spelled, upstream.accepts_older_revision));
+    let limits = StreamLimits { lifetime: upstream.stream_lifetime, ..StreamLimits::for_heartbeat(heartbeat) };
+    Following { identity: Identity { client, accounts, ..identity() }, limits, saved }
 }
 
 // === impl Process ===
@@ -201,10 +225,16 @@ impl Process<'_> {
         drop(file);
         shutdown.end();
         end_health(health).await;
+        let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(control) = &self.control {
             control.end_watches();
         }
-        let all_ended = async { while listeners.join_next().await.is_some() {} };
+        let all_ended = async {
+            while listeners.join_next().await.is_some() {}
+            if let Some(leaving) = leaving {
+                leaving.complete().await;
+            }
+        };
         if tokio::time::timeout(grace, all_ended).await.is_err() {
             tracing::warn!(grace_seconds = grace.as_secs(), "calls were still under way at the end");
         }

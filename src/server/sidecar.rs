@@ -1,9 +1,10 @@
 //! The check side of a process: follow a watch, publish snapshots, answer checks.
 
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -20,8 +21,12 @@ use crate::services::check::CheckService;
 use crate::services::decision_point::DecisionPoint;
 use crate::services::ext_authz::ExtAuthzService;
 use crate::snapshot::handle::SnapshotHandle;
-use crate::sync::follow::{Follower, Newest, StreamLimits};
-use crate::sync::publish::Publisher;
+use crate::sync::apply::Applied;
+use crate::sync::disk::{Kept, SavedSnapshot};
+use crate::sync::follow::{Follower, Identity, Newest, Refused, StreamLimits};
+use crate::sync::keep::Keeper;
+use crate::sync::publish::{Publisher, Served};
+use crate::sync::report::{Reporter, leave};
 use crate::sync::source::WatchSource;
 use crate::telemetry::metrics::Metrics;
 
@@ -38,30 +43,81 @@ pub struct CheckSide {
     pub published: watch::Sender<Option<RevisionToken>>,
 }
 
+/// How a check side follows.
+pub struct Following {
+    /// Who follows.
+    pub identity: Identity,
+    /// Time limits.
+    pub limits: StreamLimits,
+    /// Where the last good snapshot is kept, if it is.
+    pub saved: Option<SavedSnapshot>,
+}
+
+/// The end of following, in order: what is served is kept, and the control plane is told.
+pub struct Leaving {
+    ending: watch::Sender<bool>,
+    keeping: Option<JoinHandle<()>>,
+    leave: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
 /// Services whose health is told one by one; the server's own name is empty.
 const HEALTH: [&str; 3] = ["", NATIVE, ENVOY];
 
 // === impl CheckSide ===
 
 impl CheckSide {
-    /// Follows `source` and publishes what it brings, in two tasks that never end by themselves.
-    pub fn follow<S: WatchSource>(&self, source: S, heartbeat: Duration, tasks: &mut JoinSet<TaskEnd>) {
+    /// Follows `source` and publishes what it brings, in tasks that never end by themselves. What comes back ends them in
+    /// order.
+    pub fn follow<S: WatchSource>(&self, source: S, following: Following, tasks: &mut JoinSet<TaskEnd>) -> Leaving {
+        let Following { identity, limits, saved } = following;
+        let kept = saved.as_ref().and_then(load);
         let (newest, states) = watch::channel(Newest::default());
+        let (refused, refusals) = watch::channel(None);
+        let (served, to_keep) = watch::channel(None);
+        let (ending, ended) = watch::channel(false);
+        let source = Arc::new(source);
+        let reporter = Reporter {
+            source: Arc::clone(&source),
+            instance: identity.instance.clone(),
+            published: self.published.subscribe(),
+            refused: refusals,
+            newest: states.clone(),
+        };
+        let publisher = self.publisher(states, served, refused.clone());
+        let applied = kept.map_or_else(Applied::default, |kept| {
+            let confirmed = Some((kept.state.revision, kept.confirmed));
+            let state = Some((kept.store, Arc::clone(&kept.state)));
+            newest.send_replace(Newest { state, confirmed, ..Newest::default() });
+            Applied::kept(kept.store, kept.state)
+        });
+        let instance = identity.instance.clone();
         let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
-        let limits = StreamLimits::for_heartbeat(heartbeat);
-        let follower = Follower { source, limits, clock, metrics, newest };
-        tasks.spawn(async move {
-            follower.run().await;
-            TaskEnd::unexpected("watch follower")
-        });
-        let (snapshots, published) = (self.snapshots.clone(), self.published.clone());
-        let metrics = self.metrics.clone();
-        let task =
-            Publisher { newest: states, snapshots, published, metrics, retired: Vec::new(), replaced: Vec::new() };
-        tasks.spawn(async move {
-            task.run().await;
-            TaskEnd::unexpected("snapshot publisher")
-        });
+        let follower = Follower { source: Arc::clone(&source), limits, clock, metrics, identity, newest, refused };
+        spawn(tasks, "watch follower", follower.run(applied));
+        spawn(tasks, "snapshot publisher", publisher.run());
+        spawn(tasks, "reporter", reporter.run());
+        let keeper = saved.map(|saved| Keeper { saved, served: to_keep, ending: ended, metrics: self.metrics.clone() });
+        let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
+        Leaving { ending, keeping, leave: Box::pin(async move { leave(&*source, instance).await }) }
+    }
+
+    fn publisher(
+        &self,
+        newest: watch::Receiver<Newest>,
+        served: watch::Sender<Option<Served>>,
+        refused: watch::Sender<Option<Refused>>,
+    ) -> Publisher {
+        Publisher {
+            newest,
+            snapshots: self.snapshots.clone(),
+            published: self.published.clone(),
+            served,
+            refused,
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            retired: Vec::new(),
+            replaced: Vec::new(),
+        }
     }
 
     /// The services of the check listener.
@@ -98,6 +154,44 @@ impl CheckSide {
             }
             shutdown.draining().await;
             set_health(&health, ServingStatus::NotServing).await;
+        }
+    }
+}
+
+// === impl Leaving ===
+
+impl Leaving {
+    /// Keeps what is served and says that this process ends.
+    pub async fn complete(self) {
+        self.ending.send_replace(true);
+        self.leave.await;
+        if let Some(keeping) = self.keeping {
+            // A panic in keeping lost the file, and the one before it is still there.
+            let _ = keeping.await;
+        }
+    }
+}
+
+/// Runs a task that must not end.
+fn spawn(tasks: &mut JoinSet<TaskEnd>, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(async move {
+        task.await;
+        TaskEnd::unexpected(name)
+    });
+}
+
+/// What was kept, if it can be used.
+fn load(saved: &SavedSnapshot) -> Option<Kept> {
+    match saved.load() {
+        Ok(kept) => {
+            if let Some(kept) = &kept {
+                tracing::info!(store = %kept.store, revision = %kept.state.revision, "begins with the snapshot on disk");
+            }
+            kept
+        }
+        Err(problem) => {
+            tracing::error!(error = &problem as &dyn std::error::Error, "the snapshot on disk is not used");
+            None
         }
     }
 }

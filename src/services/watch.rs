@@ -1,70 +1,92 @@
 //! `doorward.v1.WatchService`: the state to sidecars (design §5).
 //!
-//! Each watcher has a task that reads the store at its own pace. Nothing is pushed into a queue of a watcher, so a slow one
-//! can neither delay a commit nor another watcher, and cannot miss one either: it reads on from where it was, or begins anew.
+//! One task reads the commits of the store into a `window` of recent ones; each stream looks there for what comes
+//! after what it sent last, at the pace of its reader. Nothing is pushed into a queue of a watcher, so a slow one can neither
+//! delay a commit nor another watcher, and cannot miss one either: it reads on from where it was, or begins anew. An event is
+//! encoded once for each scope, whatever the number of watchers.
+
+mod encoded;
+mod image;
+mod reader;
+mod request;
+mod sidecars;
+mod watcher;
+mod window;
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use futures_util::stream;
+use tokio::sync::{Semaphore, watch};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
-use crate::model::object::{Object, Record};
-use crate::model::revision::Revision;
-use crate::model::state::State;
-use crate::model::text::Name;
 use crate::proto::doorward as pb;
-use crate::proto::doorward::watch_service_server::WatchService;
-use crate::proto::object::{from_change, from_record, from_timestamp};
+use crate::proto::watch_server::watch_service_server::WatchService;
 use crate::store::api::Store;
 use crate::telemetry::metrics::Metrics;
+pub use encoded::Encoded;
+use image::Images;
+use reader::Reader;
+use request::Subscription;
+pub use sidecars::Sidecars;
+use watcher::Watcher;
+use window::Window;
 
-/// Bytes of objects in a chunk of a reset, about; a single object may be larger.
-const CHUNK_BYTES: usize = 512 * 1024;
-/// Commits that a watcher may lag before it begins anew.
-const LAG_LIMIT: u64 = 10_000;
-/// Commits read from the store at a time.
-const BATCH: usize = 256;
-/// Events that wait for the transport: one, so that a watcher that does not read holds little.
-const IN_FLIGHT: usize = 1;
 /// Watchers at once.
 const WATCHERS: usize = 12_000;
 
-/// Serves watchers from a store.
+/// Serves watchers from a store. A cheap clone.
 #[derive(Clone)]
 pub struct WatchFeed {
+    shared: Arc<Shared>,
+    ending: watch::Sender<bool>,
+}
+
+/// What the watchers of a store share.
+struct Shared {
     store: Arc<dyn Store>,
     clock: Clock,
     heartbeat: Duration,
     metrics: Metrics,
+    window: Arc<Window>,
+    images: Images,
+    sidecars: Sidecars,
     /// One for each watcher that may still come.
     places: Arc<Semaphore>,
-    ending: watch::Sender<bool>,
+    reader: tokio::task::JoinHandle<()>,
 }
-
-/// One watcher: what it was sent so far, and the way to it.
-struct Watcher {
-    feed: WatchFeed,
-    out: mpsc::Sender<Result<pb::WatchResponse, Status>>,
-    /// `None` before the first reset.
-    sent: Option<Revision>,
-}
-
-/// The watcher is gone, or the store cannot be read: the stream ends.
-struct Ended;
 
 // === impl WatchFeed ===
 
 impl WatchFeed {
     /// A feed of `store` with this time between heartbeats.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
-        let places = Arc::new(Semaphore::new(WATCHERS));
-        Self { store, clock, heartbeat, metrics, places, ending: watch::Sender::new(false) }
+        let (reader, window) = Reader::new(Arc::clone(&store));
+        let shared = Shared {
+            images: Images::new(Arc::clone(&store)),
+            sidecars: Sidecars::new(store.id(), clock.clone()),
+            places: Arc::new(Semaphore::new(WATCHERS)),
+            reader: tokio::spawn(reader.run()),
+            store,
+            clock,
+            heartbeat,
+            metrics,
+            window,
+        };
+        Self { shared: Arc::new(shared), ending: watch::Sender::new(false) }
+    }
+
+    /// The same feed with an end of its own: [`Self::end`] of one does not end the streams of the other.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), ending: watch::Sender::new(false) }
     }
 
     /// Ends every stream of this feed and its clones: they never end by themselves, and would hold up the end of a process.
@@ -72,156 +94,45 @@ impl WatchFeed {
         self.ending.send_replace(true);
     }
 
-    /// Begins a stream. It ends when its receiver is dropped, or with the feed.
-    fn subscribe(&self) -> Result<ReceiverStream<Result<pb::WatchResponse, Status>>, Status> {
+    /// What is known of those who watch.
+    #[must_use]
+    pub fn sidecars(&self) -> &Sidecars {
+        &self.shared.sidecars
+    }
+
+    fn subscribe(&self, subscription: Subscription) -> Result<Watcher, Status> {
         let full =
             |_| Status::resource_exhausted(format!("there are {WATCHERS} watchers already; try another control plane"));
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(full)?;
-        let (out, events) = mpsc::channel(IN_FLIGHT);
-        let watcher = Watcher { feed: self.clone(), out, sent: None };
-        tokio::spawn(async move {
-            watcher.run().await;
-            drop(place);
-        });
-        Ok(ReceiverStream::new(events))
+        let place = Arc::clone(&self.shared.places).try_acquire_owned().map_err(full)?;
+        Watcher::new(Arc::clone(&self.shared), subscription, self.ending.clone(), place)
     }
 }
 
 #[tonic::async_trait]
 impl WatchService for WatchFeed {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<pb::WatchResponse, Status>> + Send>>;
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<Encoded, Status>> + Send>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let pb::WatchRequest { client } = request.into_inner();
-        if !client.is_empty() {
-            let problem = |problem| {
-                super::status::invalid_argument(
-                    format!("`client` {problem}"),
-                    [("client".to_owned(), format!("{problem}"))],
-                )
-            };
-            client.parse::<Name>().map_err(problem)?;
-        }
-        tracing::info!(client, "watch begins");
-        Ok(Response::new(Box::pin(self.subscribe()?)))
+        let subscription = Subscription::read(request.into_inner())?;
+        tracing::info!(client = subscription.client, instance = subscription.instance, "watch begins");
+        let watcher = self.subscribe(subscription)?;
+        let events = stream::unfold(watcher, async |mut watcher| watcher.next().await.map(|event| (event, watcher)));
+        Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn report_applied(
+        &self,
+        request: Request<pb::ReportAppliedRequest>,
+    ) -> Result<Response<pb::ReportAppliedResponse>, Status> {
+        self.shared.sidecars.report(request.into_inner())?;
+        Ok(Response::new(pb::ReportAppliedResponse {}))
     }
 }
 
-// === impl Watcher ===
+// === impl Shared ===
 
-impl Watcher {
-    async fn run(self) {
-        let mut ending = self.feed.ending.subscribe();
-        tokio::select! {
-            () = self.follow() => {}
-            _ = ending.wait_for(|ending| *ending) => {}
-        }
-    }
-
-    async fn follow(mut self) {
-        let _counted = self.feed.metrics.watcher();
-        let mut head = self.feed.store.watch();
-        // Either end of the loop is the end of the stream; the watcher connects again.
-        while self.catch_up().await.is_ok() {
-            tokio::select! {
-                moved = head.changed() => if moved.is_err() { return },
-                () = tokio::time::sleep(self.feed.heartbeat) => if self.heartbeat().await.is_err() { return },
-                () = self.out.closed() => return,
-            }
-        }
-    }
-
-    /// Sends everything up to the head.
-    async fn catch_up(&mut self) -> Result<(), Ended> {
-        loop {
-            let head = self.feed.store.state();
-            match self.sent {
-                Some(sent) if sent == head.revision => return Ok(()),
-                Some(sent) if head.revision.get().saturating_sub(sent.get()) <= LAG_LIMIT => self.changes(sent).await?,
-                _ => self.reset(head).await?,
-            }
-        }
-    }
-
-    async fn reset(&mut self, state: Arc<State>) -> Result<(), Ended> {
-        let store_id = self.feed.store.id().to_string();
-        let revision = state.revision;
-        let mut chunk = Chunk::default();
-        let mut first = true;
-        let message = |first, last, objects| pb::Reset {
-            store_id: store_id.clone(),
-            revision: revision.get(),
-            first,
-            last,
-            objects,
-        };
-        for record in state.records() {
-            if let Some(objects) = chunk.push(&record) {
-                self.send(pb::watch_response::Event::Reset(message(first, false, objects))).await?;
-                first = false;
-            }
-        }
-        self.send(pb::watch_response::Event::Reset(message(first, true, chunk.objects))).await?;
-        self.sent = Some(revision);
-        Ok(())
-    }
-
-    async fn changes(&mut self, after: Revision) -> Result<(), Ended> {
-        let store = Arc::clone(&self.feed.store);
-        let read = tokio::task::spawn_blocking(move || store.changes_after(after, BATCH)).await;
-        let entries = match read {
-            Ok(Ok(entries)) => entries,
-            Ok(Err(problem)) => {
-                tracing::error!(error = &problem as &dyn std::error::Error, "the change log cannot be read");
-                return Err(self.fail().await);
-            }
-            Err(_) => return Err(self.fail().await),
-        };
-        for entry in entries {
-            let changes = entry.changes.iter().map(from_change).collect();
-            self.send(pb::watch_response::Event::Change(pb::Change { revision: entry.revision.get(), changes }))
-                .await?;
-            self.sent = Some(entry.revision);
-        }
-        Ok(())
-    }
-
-    async fn heartbeat(&mut self) -> Result<(), Ended> {
-        let Some(sent) = self.sent else { return Ok(()) };
-        let time = Some(from_timestamp(self.feed.clock.now()));
-        self.send(pb::watch_response::Event::Heartbeat(pb::Heartbeat { revision: sent.get(), time })).await
-    }
-
-    async fn send(&self, event: pb::watch_response::Event) -> Result<(), Ended> {
-        self.out.send(Ok(pb::WatchResponse { event: Some(event) })).await.map_err(|_| Ended)
-    }
-
-    async fn fail(&self) -> Ended {
-        // A receiver that is gone needs no reason.
-        let _ =
-            self.out.send(Err(Status::unavailable("the change log cannot be read at the moment; connect again"))).await;
-        Ended
-    }
-}
-
-/// Objects of a reset that are sent together.
-#[derive(Default)]
-struct Chunk {
-    objects: Vec<pb::Object>,
-    bytes: usize,
-}
-
-// === impl Chunk ===
-
-impl Chunk {
-    /// Takes one more object. Gives back the full chunk before it, if it was full.
-    fn push(&mut self, record: &Record<Object>) -> Option<Vec<pb::Object>> {
-        let object = from_record(record);
-        let bytes = prost::Message::encoded_len(&object);
-        let full = !self.objects.is_empty() && self.bytes + bytes > CHUNK_BYTES;
-        let before = full.then(|| std::mem::take(self).objects);
-        self.objects.push(object);
-        self.bytes += bytes;
-        before
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.reader.abort();
     }
 }

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -63,6 +64,12 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     fn changes_after(&self, after: Revision, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// How long ago the published state was last known to be the newest of the store: zero for an engine that nobody else
+    /// writes to, the time since the last word of the others for one that is shared.
+    fn staleness(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// The head, notified after it moved and never otherwise. What is notified is visible in [`Store::state`].
     fn watch(&self) -> watch::Receiver<Revision>;
@@ -147,6 +154,12 @@ pub enum StoreError {
         head: Revision,
         /// Why.
         source: ChangeRejected,
+    },
+    /// Changes that the log no longer holds.
+    #[error("the log begins behind revision {oldest}; what came before cannot be told by changes, read the state anew")]
+    Compacted {
+        /// The oldest revision from which changes can be had.
+        oldest: Revision,
     },
     /// There is no next revision.
     #[error("the store has used its last revision; export it into a new store")]

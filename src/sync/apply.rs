@@ -1,9 +1,11 @@
 //! Events to state. Pure: what a stream said becomes the next state, or a reason to begin anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::model::digest::Digest;
 use crate::model::object::Change;
-use crate::model::revision::{InvalidRevisionToken, Revision, StoreId};
+use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
 use crate::model::state::{ChangeRejected, State};
 use crate::proto::doorward as pb;
 use crate::proto::object::{InvalidMessage, to_change, to_record};
@@ -14,20 +16,52 @@ pub struct Applied {
     /// A state that is complete.
     current: Option<(StoreId, Arc<State>)>,
     /// A reset that is not complete yet. The current state stays in use until it is.
-    incoming: Option<(StoreId, State)>,
-    /// A new stream has not brought its reset yet: a change in it may be another store's.
+    incoming: Option<Incoming>,
+    /// A stream that was not asked to go on has not brought its reset yet: a change in it may be another store's.
     unsettled: bool,
+    /// An event was rejected, and no reset has come since: streams do not go on from what there is.
+    doubted: bool,
+}
+
+/// A reset that is under way.
+#[derive(Debug)]
+struct Incoming {
+    store: StoreId,
+    digest: Digest,
+    state: State,
 }
 
 /// What an event did.
 #[derive(Debug)]
 pub enum Step {
     /// There is a new complete state.
-    Moved(StoreId, Arc<State>),
-    /// The state that is there is the newest.
-    Confirmed(Revision),
+    Moved(Moved),
+    /// The state that is there is the newest, or was so long ago.
+    Confirmed(Revision, Duration),
     /// A part of a reset.
     Partial,
+}
+
+/// A new complete state.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    /// The store it belongs to.
+    pub store: StoreId,
+    /// The state.
+    pub state: Arc<State>,
+    /// When the change that led to it was committed, by the control plane's clock; `None` for another event.
+    pub committed: Option<jiff::Timestamp>,
+    /// How long ago it was last known to be the newest: zero, but for a heartbeat that says otherwise.
+    pub age: Duration,
+}
+
+/// What there is, for a stream that is to go on from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The revision.
+    pub token: RevisionToken,
+    /// The digest of the state.
+    pub digest: Digest,
 }
 
 /// An event that does not follow from what was there: the stream is given up, and the next one begins with a reset.
@@ -46,12 +80,24 @@ pub enum EventRejected {
     #[error(transparent)]
     Change(#[from] ChangeRejected),
     /// A commit is missing or came twice.
-    #[error("revision {found} came where {expected} was due")]
+    #[error("revision {found} follows {after}, but this stream has come to {applied}")]
     Gap {
-        /// The revision that was due.
-        expected: Revision,
-        /// The revision that came.
+        /// Where the stream has come to.
+        applied: Revision,
+        /// What the commit that came follows.
+        after: Revision,
+        /// The commit that came.
         found: Revision,
+    },
+    /// What was applied is not what the control plane has.
+    #[error("at revision {revision} the control plane has the digest {told}, this sidecar {computed}")]
+    Diverged {
+        /// Where they are not the same.
+        revision: Revision,
+        /// The control plane's.
+        told: Digest,
+        /// Ours.
+        computed: Digest,
     },
     /// A change or heartbeat before the first reset was complete.
     #[error("an event came before the state was complete")]
@@ -59,9 +105,9 @@ pub enum EventRejected {
     /// Chunks of a reset that do not belong together.
     #[error("a chunk of a reset does not belong to the one before")]
     BrokenReset,
-    /// A heartbeat of a revision that was never sent.
-    #[error("the control plane is at revision {head}, this stream brought only {applied}")]
-    Behind {
+    /// A heartbeat of a revision before what was sent.
+    #[error("the control plane says it is at revision {head}, this stream brought {applied} already")]
+    Back {
         /// The control plane's.
         head: Revision,
         /// Ours.
@@ -69,13 +115,43 @@ pub enum EventRejected {
     },
 }
 
+// === impl EventRejected ===
+
+impl EventRejected {
+    /// A name of what is wrong, for metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::UnknownEvent | Self::Message(_) | Self::StoreId(_) => "message",
+            Self::Change(_) => "change",
+            Self::Gap { .. } | Self::NotReset | Self::BrokenReset | Self::Back { .. } => "order",
+            Self::Diverged { .. } => "digest",
+        }
+    }
+}
+
 // === impl Applied ===
 
 impl Applied {
-    /// A new stream begins: a reset that was under way is thrown away, and another one is due.
-    pub fn begin_stream(&mut self) {
+    /// Goes on from a state that was kept.
+    #[must_use]
+    pub fn kept(store: StoreId, state: Arc<State>) -> Self {
+        Self { current: Some((store, state)), ..Self::default() }
+    }
+
+    /// What a stream can go on from; `None` before a reset is complete, the first one or that after a rejected event.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let (store, state) = self.current.as_ref().filter(|_| !self.doubted)?;
+        let token = RevisionToken { store: *store, revision: state.revision };
+        Some(Position { token, digest: digest(state) })
+    }
+
+    /// A new stream begins: a reset that was under way is thrown away, and another one is due unless the stream was asked to
+    /// go on from [`Self::position`].
+    pub fn begin_stream(&mut self, goes_on: bool) {
         self.incoming = None;
-        self.unsettled = true;
+        self.unsettled = !goes_on;
     }
 
     /// Applies one event.
@@ -83,57 +159,71 @@ impl Applied {
     /// # Errors
     /// [`EventRejected`]; the complete state is then as it was.
     pub fn event(&mut self, event: pb::WatchResponse) -> Result<Step, EventRejected> {
-        match event.event.ok_or(EventRejected::UnknownEvent)? {
-            pb::watch_response::Event::Reset(reset) => self.reset(reset),
-            pb::watch_response::Event::Change(change) => self.change(change),
-            pb::watch_response::Event::Heartbeat(heartbeat) => self.heartbeat(heartbeat),
-        }
+        let applied = match event.event {
+            Some(pb::watch_response::Event::Reset(reset)) => self.reset(reset),
+            Some(pb::watch_response::Event::Change(change)) => self.change(change),
+            Some(pb::watch_response::Event::Heartbeat(heartbeat)) => self.heartbeat(heartbeat),
+            None => Err(EventRejected::UnknownEvent),
+        };
+        self.doubted |= applied.is_err();
+        applied
     }
 
     fn reset(&mut self, message: pb::Reset) -> Result<Step, EventRejected> {
-        let pb::Reset { store_id, revision, first, last, objects } = message;
-        let store: StoreId = store_id.parse()?;
+        let pb::Reset { store_id, revision, first, last, objects, digest } = message;
+        let (store, digest): (StoreId, _) = (store_id.parse()?, told(&digest)?);
         let revision = Revision::new(revision);
         let under_way = self.incoming.take();
-        let begun = if first { Some((store, State::default())) } else { under_way };
-        let (begun_store, mut state) = begun.ok_or(EventRejected::BrokenReset)?;
-        let continues = first || state.revision == revision;
-        if begun_store != store || !continues {
+        let begun = if first { Some(Incoming { store, digest, state: State::default() }) } else { under_way };
+        let mut incoming = begun.ok_or(EventRejected::BrokenReset)?;
+        let continues = first || incoming.state.revision == revision;
+        if incoming.store != store || incoming.digest != digest || !continues {
             return Err(EventRejected::BrokenReset);
         }
         let records = objects.into_iter().map(|object| to_record(object).map(Change::Put));
         let changes: Vec<Change> = records.collect::<Result<_, _>>()?;
-        state.apply(revision, &changes)?;
+        incoming.state.apply(revision, &changes)?;
         if !last {
-            self.incoming = Some((store, state));
+            self.incoming = Some(incoming);
             return Ok(Step::Partial);
         }
-        self.unsettled = false;
-        Ok(self.complete(store, state))
+        check_digest(&incoming.state, digest)?;
+        (self.unsettled, self.doubted) = (false, false);
+        Ok(self.complete(store, incoming.state, None, Duration::ZERO))
     }
 
     fn change(&mut self, message: pb::Change) -> Result<Step, EventRejected> {
-        let pb::Change { revision, changes } = message;
+        let pb::Change { revision, changes, after, digest, time } = message;
         let (store, state) = self.settled()?;
-        let found = Revision::new(revision);
-        let expected = state.revision.next();
-        if expected != Some(found) {
-            return Err(EventRejected::Gap { expected: expected.unwrap_or(state.revision), found });
+        let (applied, after, found) = (state.revision, Revision::new(after), Revision::new(revision));
+        if !(after <= applied && applied < found) {
+            return Err(EventRejected::Gap { applied, after, found });
         }
+        let digest = told(&digest)?;
         let changes: Vec<Change> = changes.into_iter().map(to_change).collect::<Result<_, _>>()?;
         let mut next = state.as_ref().clone();
         next.apply(found, &changes)?;
-        Ok(self.complete(store, next))
+        check_digest(&next, digest)?;
+        Ok(self.complete(store, next, time.and_then(to_time), Duration::ZERO))
     }
 
-    fn heartbeat(&self, message: pb::Heartbeat) -> Result<Step, EventRejected> {
-        let pb::Heartbeat { revision, time: _ } = message;
-        let (_, state) = self.settled()?;
-        let head = Revision::new(revision);
-        if head == state.revision {
-            return Ok(Step::Confirmed(head));
+    fn heartbeat(&mut self, message: pb::Heartbeat) -> Result<Step, EventRejected> {
+        let pb::Heartbeat { revision, time: _, digest, age } = message;
+        let (store, state) = self.settled()?;
+        let (head, applied) = (Revision::new(revision), state.revision);
+        if head < applied {
+            return Err(EventRejected::Back { head, applied });
         }
-        Err(EventRejected::Behind { head, applied: state.revision })
+        let mut next = state.as_ref().clone();
+        next.revision = head;
+        check_digest(&next, told(&digest)?)?;
+        let age = age.map_or(Ok(Duration::ZERO), Duration::try_from);
+        let age = age.map_err(|_| InvalidMessage { field: "age", problem: "is negative".to_owned() })?;
+        if head == applied {
+            return Ok(Step::Confirmed(head, age));
+        }
+        // What was committed in between is out of scope.
+        Ok(self.complete(store, next, None, age))
     }
 
     /// The complete state, while no reset is due or under way.
@@ -144,11 +234,32 @@ impl Applied {
         }
     }
 
-    fn complete(&mut self, store: StoreId, state: State) -> Step {
+    fn complete(&mut self, store: StoreId, state: State, committed: Option<jiff::Timestamp>, age: Duration) -> Step {
         let state = Arc::new(state);
         self.current = Some((store, Arc::clone(&state)));
-        Step::Moved(store, state)
+        Step::Moved(Moved { store, state, committed, age })
     }
+}
+
+/// The digest of a state: a sidecar has nothing that is out of its scope.
+fn digest(state: &State) -> Digest {
+    state.sums().whole().digest()
+}
+
+fn told(bytes: &[u8]) -> Result<Digest, InvalidMessage> {
+    Digest::try_from(bytes).map_err(|problem| InvalidMessage { field: "digest", problem: problem.to_string() })
+}
+
+fn check_digest(state: &State, told: Digest) -> Result<(), EventRejected> {
+    let computed = digest(state);
+    if computed == told {
+        return Ok(());
+    }
+    Err(EventRejected::Diverged { revision: state.revision, told, computed })
+}
+
+fn to_time(time: prost_types::Timestamp) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::new(time.seconds, time.nanos).ok()
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status, Streaming};
 
-use super::apply::{Applied, EventRejected, Step};
+use super::apply::{Applied, EventRejected, Moved, Position, Step};
 use super::source::WatchSource;
 use crate::clock::Clock;
 use crate::model::moment::Moment;
@@ -28,6 +28,29 @@ pub struct StreamLimits {
     pub backoff_least: Duration,
     /// Between two retries at most.
     pub backoff_most: Duration,
+    /// Of a stream, about: it is opened anew then and goes on where it was, so that sidecars spread over control planes that
+    /// came later.
+    pub lifetime: Duration,
+}
+
+/// Who follows, and what it wants to see.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// What it calls itself.
+    pub client: String,
+    /// The id of this process; empty for one that does not report.
+    pub instance: String,
+    /// What it wants to see; nothing for everything.
+    pub accounts: Vec<pb::AccountScope>,
+}
+
+/// An update that was refused: what was good before stays in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The revision of the update, as far as it is known.
+    pub revision: Revision,
+    /// Why.
+    pub reason: String,
 }
 
 /// The newest state, for whoever makes a snapshot of it.
@@ -37,20 +60,28 @@ pub struct Newest {
     pub state: Option<(StoreId, Arc<State>)>,
     /// The revision last known to be the newest, and when that was known.
     pub confirmed: Option<(Revision, Moment)>,
+    /// When the change that led to the state was committed, by the control plane's clock.
+    pub committed: Option<jiff::Timestamp>,
+    /// Streams that were opened so far: after another one, whoever listens at its end is told anew.
+    pub streams: u64,
 }
 
 /// Follows a source for ever, telling `newest`.
 pub struct Follower<S: WatchSource> {
     /// Where streams come from.
-    pub source: S,
+    pub source: Arc<S>,
     /// Time limits.
     pub limits: StreamLimits,
     /// For ages.
     pub clock: Clock,
     /// Where events are counted.
     pub metrics: Metrics,
+    /// Who follows.
+    pub identity: Identity,
     /// Who is told.
     pub newest: watch::Sender<Newest>,
+    /// Told of events that were refused.
+    pub refused: watch::Sender<Option<Refused>>,
 }
 
 /// Why a stream ended.
@@ -62,6 +93,8 @@ enum StreamEnded {
     Closed,
     #[error("no event came for {0:?}")]
     Silent(Duration),
+    #[error("its time is over")]
+    Lived,
     #[error("an event was rejected: {0}")]
     Rejected(#[from] EventRejected),
 }
@@ -77,6 +110,7 @@ impl StreamLimits {
             idle: heartbeat * 3 + Duration::from_secs(1),
             backoff_least: Duration::from_millis(50),
             backoff_most: Duration::from_secs(5),
+            lifetime: Duration::from_hours(1),
         }
     }
 }
@@ -84,9 +118,8 @@ impl StreamLimits {
 // === impl Follower ===
 
 impl<S: WatchSource> Follower<S> {
-    /// Follows the source until the task is dropped.
-    pub async fn run(self) {
-        let mut applied = Applied::default();
+    /// Follows the source until the task is dropped, from what is there already.
+    pub async fn run(self, mut applied: Applied) {
         let mut failures = 0_u32;
         loop {
             let before = self.revision();
@@ -97,8 +130,8 @@ impl<S: WatchSource> Follower<S> {
             let good = confirmed || self.revision() != before;
             let rejected = matches!(ended, StreamEnded::Rejected(_));
             failures = if good && !rejected { 0 } else { failures.saturating_add(1) };
-            let wait = self.backoff(failures);
-            Self::report(&ended, wait);
+            let wait = if matches!(ended, StreamEnded::Lived) { Duration::ZERO } else { self.backoff(failures) };
+            self.report(&ended, wait);
             tokio::time::sleep(wait).await;
         }
     }
@@ -108,62 +141,95 @@ impl<S: WatchSource> Follower<S> {
     }
 
     async fn stream(&self, applied: &mut Applied, confirmed: &mut bool) -> Result<(), StreamEnded> {
-        applied.begin_stream();
-        let mut stream = self.open().await?;
+        let position = applied.position();
+        applied.begin_stream(position.is_some());
+        let mut stream = self.open(position).await?;
+        let end = Instant::now() + self.lifetime();
         let mut limit = self.limits.first_event;
         loop {
             let event = timeout(limit, stream.next()).await.map_err(|_| StreamEnded::Silent(limit))?;
             let event = event.ok_or(StreamEnded::Closed)?.map_err(|status| StreamEnded::Status(Box::new(status)))?;
             self.metrics.watch_event(event_name(&event));
             let step = applied.event(event)?;
-            *confirmed |= matches!(step, Step::Confirmed(_));
+            *confirmed |= matches!(step, Step::Confirmed(..));
+            // Between two events of a reset a stream is not left.
+            let is_whole = !matches!(step, Step::Partial);
             self.tell(step);
+            if is_whole && Instant::now() >= end {
+                return Err(StreamEnded::Lived);
+            }
             limit = self.limits.idle;
         }
     }
 
-    async fn open(&self) -> Result<Streaming<pb::WatchResponse>, StreamEnded> {
+    async fn open(&self, position: Option<Position>) -> Result<Streaming<pb::WatchResponse>, StreamEnded> {
         let limit = self.limits.first_event;
-        let opened = timeout(limit, self.source.open()).await.map_err(|_| StreamEnded::Silent(limit));
+        let Identity { client, instance, accounts } = self.identity.clone();
+        let (after, digest) =
+            position.map(|it| (it.token.to_string(), it.digest.as_bytes().to_vec())).unwrap_or_default();
+        let request = pb::WatchRequest { client, after, digest, accounts, instance };
+        let opened = timeout(limit, self.source.open(request)).await.map_err(|_| StreamEnded::Silent(limit));
         let opened = opened.and_then(|opened| opened.map_err(|status| StreamEnded::Status(Box::new(status))));
         self.metrics.watch_connect(if opened.is_ok() { "ok" } else { "error" });
+        if opened.is_ok() {
+            self.newest.send_modify(|newest| newest.streams += 1);
+        }
         opened
     }
 
     fn tell(&self, step: Step) {
         let now = self.clock.moment();
-        match step {
-            Step::Partial => {}
-            Step::Confirmed(revision) => self.newest.send_modify(|newest| newest.confirmed = Some((revision, now))),
-            Step::Moved(store, state) => {
-                let confirmed = Some((state.revision, now));
-                self.newest.send_replace(Newest { state: Some((store, state)), confirmed });
+        self.newest.send_if_modified(|newest| {
+            match step {
+                Step::Partial => return false,
+                Step::Confirmed(revision, age) => newest.confirmed = Some((revision, now.before(age))),
+                Step::Moved(Moved { store, state, committed, age }) => {
+                    newest.confirmed = Some((state.revision, now.before(age)));
+                    newest.committed = committed;
+                    newest.state = Some((store, state));
+                }
             }
-        }
+            true
+        });
+    }
+
+    /// So long a stream lives: sidecars that began together do not come back together.
+    fn lifetime(&self) -> Duration {
+        jittered(self.limits.lifetime)
     }
 
     /// Doubled for each failure in a row, and then a random part of it, so that sidecars do not come back all at once.
     fn backoff(&self, failures: u32) -> Duration {
         let doubled = self.limits.backoff_least.saturating_mul(2_u32.saturating_pow(failures.min(16)));
-        let most = doubled.min(self.limits.backoff_most);
-        let mut random = [0_u8; 2];
-        // Without randomness the wait is just the same for everybody.
-        let share = getrandom::fill(&mut random).map_or(1.0, |()| f64::from(u16::from_le_bytes(random)) / 65_536.0);
-        most.mul_f64(0.5 + share / 2.0)
+        jittered(doubled.min(self.limits.backoff_most))
     }
 
-    fn report(ended: &StreamEnded, wait: Duration) {
+    fn report(&self, ended: &StreamEnded, wait: Duration) {
         let retry_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         match ended {
             StreamEnded::Status(status) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => {
                 tracing::error!(error = %ended, retry_in_ms, "the control plane refuses this sidecar; check its token file");
             }
-            StreamEnded::Rejected(_) => tracing::error!(error = %ended, retry_in_ms, "watch stream given up"),
+            StreamEnded::Rejected(rejected) => {
+                self.metrics.watch_rejected(rejected.kind());
+                let revision = self.revision().unwrap_or_default();
+                self.refused.send_replace(Some(Refused { revision, reason: rejected.to_string() }));
+                tracing::error!(error = %ended, retry_in_ms, "watch stream given up; the whole state is asked for");
+            }
+            StreamEnded::Lived => tracing::info!("the watch stream is opened anew"),
             StreamEnded::Status(_) | StreamEnded::Closed | StreamEnded::Silent(_) => {
                 tracing::warn!(error = %ended, retry_in_ms, "watch stream ended");
             }
         }
     }
+}
+
+/// Between a half of `most` and all of it.
+fn jittered(most: Duration) -> Duration {
+    let mut random = [0_u8; 2];
+    // Without randomness the time is just the same for everybody.
+    let share = getrandom::fill(&mut random).map_or(1.0, |()| f64::from(u16::from_le_bytes(random)) / 65_536.0);
+    most.mul_f64(0.5 + share / 2.0)
 }
 
 const fn event_name(event: &pb::WatchResponse) -> &'static str {

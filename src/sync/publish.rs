@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::follow::Newest;
+use super::follow::{Newest, Refused};
+use crate::clock::Clock;
 use crate::model::id::{AccountId, PolicyId};
 use crate::model::moment::Moment;
 use crate::model::revision::{Revision, RevisionToken, StoreId};
@@ -22,12 +23,29 @@ pub struct Publisher {
     pub snapshots: SnapshotHandle,
     /// Told the revision of each snapshot once requests see it.
     pub published: watch::Sender<Option<RevisionToken>>,
+    /// Told the state of each snapshot once requests see it.
+    pub served: watch::Sender<Option<Served>>,
+    /// Told of states that were refused, and when that is over.
+    pub refused: watch::Sender<Option<Refused>>,
+    /// For the time a change takes.
+    pub clock: Clock,
     /// Where builds are counted.
     pub metrics: Metrics,
     /// The retired statements that were reported last; empty at first.
     pub retired: Vec<Retired>,
     /// What was replaced, and a request may still hold; empty at first.
     pub replaced: Vec<Replaced>,
+}
+
+/// What is served.
+#[derive(Debug, Clone)]
+pub struct Served {
+    /// The store.
+    pub store: StoreId,
+    /// The state that the snapshot was made of.
+    pub state: Arc<State>,
+    /// When it was last known to be the newest.
+    pub confirmed: Moment,
 }
 
 /// A snapshot that is not served any more.
@@ -54,7 +72,7 @@ impl Publisher {
         let mut serving: Option<Arc<State>> = None;
         while self.newest.changed().await.is_ok() {
             self.drop_replaced();
-            let Newest { state, confirmed } = self.newest.borrow_and_update().clone();
+            let Newest { state, confirmed, committed, .. } = self.newest.borrow_and_update().clone();
             let (Some((store, state)), Some((revision, at))) = (state, confirmed) else { continue };
             if !is_same(tried.as_ref(), &state) {
                 // A state that was refused is not built again; the next one is.
@@ -63,11 +81,15 @@ impl Publisher {
                     tokio::task::spawn_blocking(move || drop(refused));
                 }
                 self.build(store, &state, at, &mut serving).await;
+                if is_same(serving.as_ref(), &state) {
+                    self.observe_lag(committed);
+                }
             }
             // A snapshot is as young as the last time its state was known to be the newest, never younger.
             if is_same(serving.as_ref(), &state) && state.revision == revision {
                 self.snapshots.confirm(at);
                 self.metrics.confirmed(at);
+                self.served.send_replace(Some(Served { store, state, confirmed: at }));
             }
         }
     }
@@ -96,8 +118,9 @@ impl Publisher {
             Ok(Err(rejected)) => self.reject(state.revision, &rejected),
             Err(panicked) => {
                 self.metrics.build_rejected();
-                let revision = state.revision.get();
-                tracing::error!(revision, error = %panicked, "the build failed; the last snapshot stays");
+                let (revision, reason) = (state.revision, "the build failed".to_owned());
+                tracing::error!(revision = revision.get(), error = %panicked, "{reason}; the last snapshot stays");
+                self.refused.send_replace(Some(Refused { revision, reason }));
             }
         }
         self.drop_replaced();
@@ -116,6 +139,12 @@ impl Publisher {
         }
     }
 
+    fn observe_lag(&self, committed: Option<jiff::Timestamp>) {
+        if let Some(committed) = committed {
+            self.metrics.lag(self.clock.now().duration_since(committed).as_secs_f64());
+        }
+    }
+
     /// Whether requests see it now.
     fn publish(&self, snapshot: &Arc<Snapshot>, at: Moment, begun: Instant) -> bool {
         let token = snapshot.token();
@@ -123,10 +152,13 @@ impl Publisher {
         let took = begun.elapsed();
         if !self.snapshots.publish(Arc::clone(snapshot), at) {
             self.metrics.build_rejected();
-            tracing::error!(revision, "the control plane went back to an older revision; the last snapshot stays");
+            let reason = "the control plane went back to an older revision";
+            tracing::error!(revision, "{reason}; the last snapshot stays");
+            self.refused.send_replace(Some(Refused { revision: token.revision, reason: reason.to_owned() }));
             return false;
         }
         self.published.send_replace(Some(token));
+        self.refused.send_if_modified(|refused| refused.take().is_some());
         self.metrics.published(revision, took);
         let build_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(revision, build_us, "snapshot published");
@@ -136,6 +168,7 @@ impl Publisher {
     fn reject(&self, revision: Revision, rejected: &BuildRejected) {
         self.metrics.build_rejected();
         tracing::error!(revision = revision.get(), error = %rejected, "the update is refused; the last snapshot stays");
+        self.refused.send_replace(Some(Refused { revision, reason: rejected.to_string() }));
     }
 
     /// Says which bound statements the catalogue no longer knows (rules R30), when that changes.

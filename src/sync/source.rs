@@ -1,60 +1,111 @@
-//! Where a watch stream comes from: a control plane over the network, or the same service in this process.
+//! Where a watch stream comes from: control planes over the network, or the same service in this process.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tonic::body::Body;
 use tonic::metadata::MetadataValue;
-use tonic::transport::Endpoint;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
+use tower::Service;
 
 use crate::proto::doorward as pb;
 use crate::proto::doorward::watch_service_client::WatchServiceClient;
-use crate::proto::doorward::watch_service_server::{WatchService, WatchServiceServer};
 
-/// A chunk of a reset is about half a megabyte; one policy may be larger than the default limit would let it.
+/// A chunk of a reset is about half a megabyte and a change eight at most; one policy may be larger than the default limit
+/// would let it.
 const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// A stream that has been opened.
 pub type Opened = Result<Streaming<pb::WatchResponse>, Status>;
+type Answer<'s, T> = Pin<Box<dyn Future<Output = T> + Send + 's>>;
 
-/// Opens watch streams.
+/// Opens watch streams, and takes reports to where the last one came from.
 pub trait WatchSource: Send + Sync + 'static {
-    /// Opens one.
-    fn open(&self) -> Pin<Box<dyn Future<Output = Opened> + Send + '_>>;
+    /// Opens a stream.
+    fn open(&self, request: pb::WatchRequest) -> Answer<'_, Opened>;
+
+    /// Reports what was applied.
+    fn report(&self, report: pb::ReportAppliedRequest) -> Answer<'_, Result<(), Status>>;
 }
 
-/// A control plane over the network.
+/// Control planes over the network. One is followed at a time; where it cannot be had, the next one is tried.
 #[derive(Debug)]
 pub struct RemoteSource {
-    endpoint: Endpoint,
+    endpoints: Vec<Endpoint>,
+    /// The number of opens that failed, from a random one on: sidecars of one configuration spread.
+    turn: AtomicUsize,
     token_file: PathBuf,
-    client: String,
+    /// To where the last stream came from.
+    client: Mutex<Option<Client>>,
 }
 
 /// The watch service of this process: the same messages, without a network.
-pub struct LocalSource<T: WatchService>(WatchServiceClient<WatchServiceServer<T>>);
+#[derive(Debug)]
+pub struct LocalSource<S>(WatchServiceClient<S>);
+
+type Client = WatchServiceClient<InterceptedService<Channel, Bearer>>;
+
+/// Adds the credential to each call.
+#[derive(Debug, Clone)]
+struct Bearer(MetadataValue<tonic::metadata::Ascii>);
 
 // === impl RemoteSource ===
 
 impl RemoteSource {
-    /// The control plane at `url`. The credential is read from its file at each connection, so that it can be exchanged.
+    /// The control planes at `urls`. The credential is read from its file at each connection, so that it can be exchanged.
     ///
     /// # Errors
-    /// Where `url` is no endpoint.
-    pub fn new(url: &str, token_file: PathBuf, client: String) -> Result<Self, tonic::transport::Error> {
-        let endpoint = Endpoint::from_shared(url.to_owned())?
-            .connect_timeout(CONNECT_TIMEOUT)
-            .http2_keep_alive_interval(KEEP_ALIVE)
-            .keep_alive_timeout(KEEP_ALIVE)
-            .keep_alive_while_idle(true);
-        Ok(Self { endpoint, token_file, client })
+    /// Where one of them is no endpoint.
+    pub fn new(urls: &[String], token_file: PathBuf) -> Result<Self, tonic::transport::Error> {
+        let endpoint = |url: &String| {
+            let endpoint = Endpoint::from_shared(url.clone())?
+                .connect_timeout(CONNECT_TIMEOUT)
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true);
+            Ok(endpoint)
+        };
+        let endpoints = urls.iter().map(endpoint).collect::<Result<_, _>>()?;
+        let mut random = [0; 2];
+        // Without randomness all begin with the first one.
+        let first = getrandom::fill(&mut random).map_or(0, |()| usize::from(u16::from_le_bytes(random)));
+        Ok(Self { endpoints, turn: AtomicUsize::new(first), token_file, client: Mutex::new(None) })
     }
 
-    async fn connect(&self) -> Opened {
+    async fn connect(&self, request: pb::WatchRequest) -> Opened {
+        let opened = self.connect_to(self.turn.load(Ordering::Relaxed), request).await;
+        if opened.is_err() {
+            self.turn.fetch_add(1, Ordering::Relaxed);
+        }
+        opened
+    }
+
+    async fn connect_to(&self, turn: usize, request: pb::WatchRequest) -> Opened {
+        let place = turn.checked_rem(self.endpoints.len()).and_then(|place| self.endpoints.get(place));
+        let endpoint = place.ok_or_else(|| Status::unavailable("no control plane is configured"))?;
+        let at = |problem: &dyn std::error::Error| {
+            Status::unavailable(format!("{} cannot be reached: {}", endpoint.uri(), with_cause(problem)))
+        };
+        let bearer = self.bearer().await?;
+        let channel = endpoint.connect().await.map_err(|problem| at(&problem))?;
+        let mut client = WatchServiceClient::with_interceptor(channel, bearer).max_decoding_message_size(MESSAGE_BYTES);
+        let opened = client.watch(request).await.map(tonic::Response::into_inner)?;
+        tracing::info!(control_plane = %endpoint.uri(), "watch begins");
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).replace(client);
+        Ok(opened)
+    }
+
+    async fn bearer(&self) -> Result<Bearer, Status> {
         let file = self.token_file.display();
         let unreadable =
             |problem| Status::unauthenticated(format!("the token file `{file}` cannot be read: {problem}"));
@@ -63,11 +114,13 @@ impl RemoteSource {
             |_| Status::unauthenticated(format!("the token file `{file}` does not hold one line with a credential"));
         let mut header: MetadataValue<_> = format!("Bearer {}", token.trim()).parse().map_err(no_header)?;
         header.set_sensitive(true);
-        let channel = self.endpoint.connect().await.map_err(|problem| Status::unavailable(with_cause(&problem)))?;
-        let mut request = Request::new(pb::WatchRequest { client: self.client.clone() });
-        request.metadata_mut().insert("authorization", header);
-        let mut client = WatchServiceClient::new(channel).max_decoding_message_size(MESSAGE_BYTES);
-        client.watch(request).await.map(tonic::Response::into_inner)
+        Ok(Bearer(header))
+    }
+
+    async fn tell(&self, report: pb::ReportAppliedRequest) -> Result<(), Status> {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut client = client.ok_or_else(|| Status::unavailable("no stream was opened yet"))?;
+        client.report_applied(report).await.map(|_| ())
     }
 }
 
@@ -79,26 +132,49 @@ fn with_cause(problem: &dyn std::error::Error) -> String {
 }
 
 impl WatchSource for RemoteSource {
-    fn open(&self) -> Pin<Box<dyn Future<Output = Opened> + Send + '_>> {
-        Box::pin(self.connect())
+    fn open(&self, request: pb::WatchRequest) -> Answer<'_, Opened> {
+        Box::pin(self.connect(request))
+    }
+
+    fn report(&self, report: pb::ReportAppliedRequest) -> Answer<'_, Result<(), Status>> {
+        Box::pin(self.tell(report))
+    }
+}
+
+// === impl Bearer ===
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
     }
 }
 
 // === impl LocalSource ===
 
-impl<T: WatchService> LocalSource<T> {
-    /// The service, asked in this process.
-    pub fn new(service: T) -> Self {
-        Self(WatchServiceClient::new(WatchServiceServer::new(service)).max_decoding_message_size(MESSAGE_BYTES))
+impl<S> LocalSource<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+{
+    /// The server of the service, asked in this process.
+    pub fn new(server: S) -> Self {
+        Self(WatchServiceClient::new(server).max_decoding_message_size(MESSAGE_BYTES))
     }
 }
 
-impl<T: WatchService> WatchSource for LocalSource<T> {
-    fn open(&self) -> Pin<Box<dyn Future<Output = Opened> + Send + '_>> {
+impl<S> WatchSource for LocalSource<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    fn open(&self, request: pb::WatchRequest) -> Answer<'_, Opened> {
         let mut client = self.0.clone();
-        Box::pin(async move {
-            let request = pb::WatchRequest { client: "this process".to_owned() };
-            client.watch(request).await.map(tonic::Response::into_inner)
-        })
+        Box::pin(async move { client.watch(request).await.map(tonic::Response::into_inner) })
+    }
+
+    fn report(&self, report: pb::ReportAppliedRequest) -> Answer<'_, Result<(), Status>> {
+        let mut client = self.0.clone();
+        Box::pin(async move { client.report_applied(report).await.map(|_| ()) })
     }
 }

@@ -153,6 +153,7 @@ pub(super) fn chunks(store: StoreId, state: &State, size: usize) -> Vec<pb::Rese
         first: number == 0,
         last: number == end,
         objects: part.to_vec(),
+        digest: digest(state),
     };
     parts.iter().enumerate().map(chunk).collect()
 }
@@ -162,21 +163,42 @@ pub(super) fn reset(store: StoreId, state: &State) -> pb::WatchResponse {
     event(Event::Reset(chunks(store, state, usize::MAX).remove(0)))
 }
 
-/// Each commit after `after` as a change.
-pub(super) fn changes(store: &dyn Store, after: Revision) -> Vec<pb::WatchResponse> {
-    let entries = store.changes_after(after, usize::MAX).unwrap();
-    let change = |entry: &crate::store::api::LogEntry| pb::Change {
-        revision: entry.revision.get(),
-        changes: entry.changes.iter().map(from_change).collect(),
+/// The digest of everything in a state.
+pub(super) fn digest(state: &State) -> Vec<u8> {
+    state.sums().whole().digest().as_bytes().to_vec()
+}
+
+/// Each commit after the state `before` as a change.
+pub(super) fn changes(store: &dyn Store, before: &State) -> Vec<pb::WatchResponse> {
+    let mut state = before.clone();
+    let change = |entry: &crate::store::api::LogEntry| {
+        let after = state.revision.get();
+        state.apply(entry.revision, entry.changes.iter()).unwrap();
+        pb::Change {
+            revision: entry.revision.get(),
+            changes: entry.changes.iter().map(from_change).collect(),
+            after,
+            digest: digest(&state),
+            time: None,
+        }
     };
-    entries.iter().map(|entry| event(Event::Change(change(entry)))).collect()
+    let entries = store.changes_after(before.revision, usize::MAX).unwrap();
+    entries.iter().map(change).map(|change| event(Event::Change(change))).collect()
+}
+
+/// The change to `revision` of a state that was [`furnished`] at the revision `made`.
+pub(super) fn change(revision: u64, made: u64, changes: Vec<pb::ObjectChange>) -> pb::Change {
+    let digest = digest(&state(made, furnished()));
+    pb::Change { revision, changes, after: revision.saturating_sub(1), digest, time: None }
 }
 
 /// A commit that changes nothing, which a store would not make but a stream may carry.
-pub(super) fn empty_change(revision: u64) -> pb::WatchResponse {
-    event(Event::Change(pb::Change { revision, changes: Vec::new() }))
+pub(super) fn empty_change(revision: u64, made: u64) -> pb::WatchResponse {
+    event(Event::Change(change(revision, made, Vec::new())))
 }
 
-pub(super) fn heartbeat(revision: u64) -> pb::WatchResponse {
-    event(Event::Heartbeat(pb::Heartbeat { revision, time: None }))
+/// A heartbeat at `revision` of a state that was [`furnished`] at the revision `made`.
+pub(super) fn heartbeat(revision: u64, made: u64) -> pb::WatchResponse {
+    let digest = digest(&state(made, furnished()));
+    event(Event::Heartbeat(pb::Heartbeat { revision, time: None, digest, age: None }))
 }

@@ -22,6 +22,9 @@ const CHECK_BUCKETS: [f64; 14] =
 /// Seconds from a commit's event to the snapshot that has it.
 const BUILD_BUCKETS: [f64; 9] = [1e-4, 5e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0];
 
+/// Seconds from a commit to the snapshot that has it.
+const LAG_BUCKETS: [f64; 10] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 2.0, 10.0];
+
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Every series, and the registry they are read from. A cheap clone.
@@ -39,6 +42,10 @@ pub struct Metrics {
     watch_events: Family<EventLabels, Counter>,
     watch_connects: Family<ConnectLabels, Counter>,
     watchers: Gauge,
+    watch_resets: Counter,
+    watch_rejected: Family<RejectedLabels, Counter>,
+    watch_lag: Histogram,
+    snapshot_kept: Family<ConnectLabels, Counter>,
     admin_calls: Family<AdminLabels, Counter>,
 }
 
@@ -61,6 +68,11 @@ struct EventLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConnectLabels {
     outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RejectedLabels {
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -111,7 +123,7 @@ impl Default for Metrics {
         let (snapshot_rejected, admin_refused) = (Counter::default(), Counter::default());
         let snapshot_retired = Gauge::default();
         let (watch_events, watch_connects, admin_calls) = (Family::default(), Family::default(), Family::default());
-        let watchers = Gauge::default();
+        let (watchers, watch_resets) = (Gauge::default(), Counter::default());
         let mut registry = Registry::with_prefix("doorward");
         registry.register("checks", "Checks and other questions answered, by door and outcome", Family::clone(&checks));
         let help = "Time to answer a check, from the decoded request to the reply";
@@ -130,6 +142,16 @@ impl Default for Metrics {
         registry.register("watch_events", "Watch events received, by kind", Family::clone(&watch_events));
         registry.register("watch_connects", "Watch streams opened, by outcome", Family::clone(&watch_connects));
         registry.register("watchers", "Watch streams served at the moment", watchers.clone());
+        let watch_rejected = Family::default();
+        let help = "Watch events that were refused, by what was wrong: message, order, change or digest";
+        registry.register("watch_events_rejected", help, Family::clone(&watch_rejected));
+        let snapshot_kept = Family::default();
+        let help = "Snapshots written to disk, by outcome";
+        registry.register("snapshots_kept", help, Family::clone(&snapshot_kept));
+        let watch_lag = Histogram::new(LAG_BUCKETS);
+        let help = "Time from a commit, by the control plane's clock, to the snapshot that has it";
+        registry.register_with_unit("watch_lag", help, Unit::Seconds, watch_lag.clone());
+        registry.register("watch_resets", "Watchers that were told the whole state", watch_resets.clone());
         registry.register("admin_calls", "Administrative calls, by method and code", Family::clone(&admin_calls));
         Self {
             registry: Arc::new(registry),
@@ -144,6 +166,10 @@ impl Default for Metrics {
             watch_events,
             watch_connects,
             watchers,
+            watch_resets,
+            watch_rejected,
+            watch_lag,
+            snapshot_kept,
             admin_calls,
         }
     }
@@ -212,6 +238,27 @@ impl Metrics {
     pub fn watcher(&self) -> WatcherGuard {
         self.watchers.inc();
         WatcherGuard(self.watchers.clone())
+    }
+
+    /// An event was refused: `kind` says what is wrong with it.
+    pub fn watch_rejected(&self, kind: &'static str) {
+        self.watch_rejected.get_or_create(&RejectedLabels { kind }).inc();
+    }
+
+    /// A change has just been published, so many seconds after it was committed.
+    pub fn lag(&self, seconds: f64) {
+        // The clock of the control plane may be ahead.
+        self.watch_lag.observe(seconds.max(0.0));
+    }
+
+    /// The snapshot was written to disk, or could not be.
+    pub fn snapshot_kept(&self, outcome: &'static str) {
+        self.snapshot_kept.get_or_create(&ConnectLabels { outcome }).inc();
+    }
+
+    /// A watcher is told the whole state.
+    pub fn watch_reset(&self) {
+        self.watch_resets.inc();
     }
 
     /// An administrative call ended.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::testing::{
-    account, binding, changes, chunks, commit, contents, empty_change, environment, event, furnished, global, group,
-    heartbeat, policy, puts, reset, state, store_id, user,
+    account, binding, change, changes, chunks, commit, contents, digest, empty_change, environment, event, furnished,
+    global, group, heartbeat, policy, puts, reset, state, store_id, user,
 };
 use super::*;
 use crate::model::identity::UserState;
@@ -47,12 +47,12 @@ fn a_partial_reset_leaves_the_old_state_in_use() {
     for part in &parts[..2] {
         assert!(is_partial(&applied.event(event(Event::Reset(part.clone()))).unwrap()));
         assert_eq!(in_use(&applied), Some(5));
-        assert_eq!(applied.event(heartbeat(5)).unwrap_err(), EventRejected::NotReset);
-        assert_eq!(applied.event(empty_change(6)).unwrap_err(), EventRejected::NotReset);
+        assert_eq!(applied.event(heartbeat(5, 5)).unwrap_err(), EventRejected::NotReset);
+        assert_eq!(applied.event(empty_change(6, 5)).unwrap_err(), EventRejected::NotReset);
     }
     let step = applied.event(event(Event::Reset(parts[2].clone()))).unwrap();
-    let Step::Moved(store, moved) = step else { panic!("{step:?}") };
-    assert_eq!((store, contents(&moved)), (store_id(), contents(&state(9, furnished()))));
+    let Step::Moved(moved) = step else { panic!("{step:?}") };
+    assert_eq!((moved.store, contents(&moved.state)), (store_id(), contents(&state(9, furnished()))));
     assert_eq!(in_use(&applied), Some(9));
 }
 
@@ -73,7 +73,7 @@ fn a_new_stream_begins_with_the_first_chunk() {
     let mut applied = settled();
     let parts = chunks(store_id(), &state(9, furnished()), 3);
     applied.event(event(Event::Reset(parts[0].clone()))).unwrap();
-    applied.begin_stream();
+    applied.begin_stream(false);
     assert_eq!(applied.event(event(Event::Reset(parts[1].clone()))).unwrap_err(), EventRejected::BrokenReset);
     assert_eq!(in_use(&applied), Some(5));
 }
@@ -81,13 +81,13 @@ fn a_new_stream_begins_with_the_first_chunk() {
 #[test]
 fn a_new_stream_begins_with_a_reset_even_where_a_change_would_fit() {
     // It may come from another store: a change does not say.
-    for early in [empty_change(6), heartbeat(5)] {
+    for early in [empty_change(6, 5), heartbeat(5, 5)] {
         let mut applied = settled();
-        applied.begin_stream();
+        applied.begin_stream(false);
         assert_eq!(applied.event(early).unwrap_err(), EventRejected::NotReset);
         assert_eq!(in_use(&applied), Some(5));
         applied.event(reset(store_id(), &state(5, furnished()))).unwrap();
-        applied.event(empty_change(6)).unwrap();
+        applied.event(empty_change(6, 5)).unwrap();
     }
 }
 
@@ -113,33 +113,90 @@ fn chunks_that_do_not_belong_together_are_refused() {
 
 #[test]
 fn a_commit_that_is_missing_or_comes_twice_is_refused() {
-    let gap = |found| EventRejected::Gap { expected: Revision::new(6), found: Revision::new(found) };
-    for found in [0, 4, 5, 7, u64::MAX] {
-        assert_eq!(check_refused(empty_change(found)), gap(found));
+    let number = Revision::new;
+    for (after, found) in [(6, 7), (5, 5), (4, 4), (3, 5), (5, 0), (6, u64::MAX)] {
+        let wrong = pb::Change { after, revision: found, ..change(6, 5, Vec::new()) };
+        let gap = EventRejected::Gap { applied: number(5), after: number(after), found: number(found) };
+        assert_eq!(check_refused(event(Event::Change(wrong))), gap);
     }
+    // What lies between is out of scope.
+    for (after, found) in [(5, 6), (5, 9), (3, 6), (0, 7)] {
+        let mut applied = settled();
+        let next = pb::Change { after, revision: found, ..change(6, 5, Vec::new()) };
+        applied.event(event(Event::Change(next))).unwrap();
+        assert_eq!(in_use(&applied), Some(found));
+    }
+}
+
+#[test]
+fn what_comes_to_another_digest_is_refused() {
+    let other = vec![7; Digest::BYTES];
+    let is_diverged = |rejected| matches!(rejected, EventRejected::Diverged { .. });
+    let change = pb::Change { digest: other.clone(), ..change(6, 5, Vec::new()) };
+    assert!(is_diverged(check_refused(event(Event::Change(change)))));
+    for revision in [5, 6] {
+        let beat = pb::Heartbeat { revision, digest: other.clone(), time: None, age: None };
+        assert!(is_diverged(check_refused(event(Event::Heartbeat(beat)))), "{revision}");
+    }
+    let whole = pb::Reset { digest: other, ..chunks(store_id(), &state(9, furnished()), usize::MAX).remove(0) };
+    assert!(is_diverged(check_refused(event(Event::Reset(whole)))));
+    for bytes in [0, 31, 33] {
+        let beat = pb::Heartbeat { revision: 5, digest: vec![0; bytes], time: None, age: None };
+        assert_eq!(field(event(Event::Heartbeat(beat))), "digest");
+    }
+}
+
+#[test]
+fn a_stream_that_was_asked_to_go_on_needs_no_reset() {
+    let mut applied = settled();
+    let position = applied.position().unwrap();
+    assert_eq!((position.token.store, position.token.revision), (store_id(), Revision::new(5)));
+    assert_eq!(position.digest.as_bytes().to_vec(), digest(&state(5, furnished())));
+    applied.begin_stream(true);
+    applied.event(empty_change(6, 5)).unwrap();
+    assert_eq!(in_use(&applied), Some(6));
+    assert_eq!(Applied::default().position(), None);
 }
 
 #[test]
 fn nothing_follows_the_last_revision() {
     let mut applied = Applied::default();
     applied.event(reset(store_id(), &state(u64::MAX, furnished()))).unwrap();
-    assert!(matches!(applied.event(empty_change(u64::MAX)), Err(EventRejected::Gap { .. })), "it came already");
+    assert!(
+        matches!(applied.event(empty_change(u64::MAX, u64::MAX)), Err(EventRejected::Gap { .. })),
+        "it came already"
+    );
 }
 
 #[test]
 fn a_change_before_the_first_reset_is_refused() {
-    for early in [empty_change(1), heartbeat(0)] {
+    for early in [empty_change(1, 1), heartbeat(0, 1)] {
         assert_eq!(Applied::default().event(early).unwrap_err(), EventRejected::NotReset);
     }
 }
 
 #[test]
-fn a_heartbeat_confirms_only_what_was_applied() {
-    assert!(matches!(settled().event(heartbeat(5)), Ok(Step::Confirmed(revision)) if revision.get() == 5));
-    for head in [6, 4] {
-        let behind = EventRejected::Behind { head: Revision::new(head), applied: Revision::new(5) };
-        assert_eq!(check_refused(heartbeat(head)), behind);
+fn a_heartbeat_confirms_what_was_applied() {
+    let age = Some(prost_types::Duration { seconds: 3, nanos: 0 });
+    for (age, seconds) in [(None, 0), (age, 3)] {
+        let digest = digest(&state(5, furnished()));
+        let beat = pb::Heartbeat { revision: 5, digest, time: None, age };
+        let step = settled().event(event(Event::Heartbeat(beat))).unwrap();
+        let Step::Confirmed(revision, age) = step else { panic!("{step:?}") };
+        assert_eq!((revision.get(), age.as_secs()), (5, seconds));
     }
+    let back = EventRejected::Back { head: Revision::new(4), applied: Revision::new(5) };
+    assert_eq!(check_refused(heartbeat(4, 5)), back);
+}
+
+#[test]
+fn a_heartbeat_of_a_later_revision_advances_past_what_is_out_of_scope() {
+    let mut applied = settled();
+    let step = applied.event(heartbeat(8, 5)).unwrap();
+    let Step::Moved(moved) = step else { panic!("{step:?}") };
+    assert_eq!(moved.state.revision.get(), 8);
+    assert_eq!(contents(&moved.state).1, contents(&state(5, furnished())).1);
+    applied.event(empty_change(9, 5)).unwrap();
 }
 
 #[test]
@@ -149,8 +206,8 @@ fn an_unknown_event_is_refused() {
 
 /// A change of one object at revision 6.
 fn put(object: pb::Object) -> pb::WatchResponse {
-    let change = pb::ObjectChange { change: Some(pb::object_change::Change::Put(object)) };
-    event(Event::Change(pb::Change { revision: 6, changes: vec![change] }))
+    let put = pb::ObjectChange { change: Some(pb::object_change::Change::Put(object)) };
+    event(Event::Change(change(6, 5, vec![put])))
 }
 
 /// The message of `object` after `change`.
@@ -186,12 +243,12 @@ fn a_value_that_this_version_does_not_know_is_refused_and_never_guessed() {
         });
         assert_eq!(field(put(owner)), "owner");
         let key = pb::ObjectKey { account: account_text(), kind: unknown, id: String::new() };
-        let change = pb::ObjectChange { change: Some(pb::object_change::Change::Delete(key)) };
-        let delete = event(Event::Change(pb::Change { revision: 6, changes: vec![change] }));
+        let delete = pb::ObjectChange { change: Some(pb::object_change::Change::Delete(key)) };
+        let delete = event(Event::Change(change(6, 5, vec![delete])));
         assert_eq!(field(delete), "kind");
     }
     assert_eq!(field(put(pb::Object { account: account_text(), object: None })), "object");
-    let nothing = pb::Change { revision: 6, changes: vec![pb::ObjectChange { change: None }] };
+    let nothing = change(6, 5, vec![pb::ObjectChange { change: None }]);
     assert_eq!(field(event(Event::Change(nothing))), "change");
 }
 
@@ -220,7 +277,8 @@ fn a_change_of_an_account_that_is_not_there_is_refused() {
     let mut owned = message(group(1, 2), |_| {});
     owned.account.clone_from(&super::super::testing::account_id(2).to_string());
     assert!(matches!(check_refused(put(owned)), EventRejected::Change(_)));
-    settled().event(put(stranger)).unwrap();
+    // The account itself fits; what it comes to is another state than the change says.
+    assert!(matches!(check_refused(put(stranger)), EventRejected::Diverged { .. }));
 }
 
 /// Few objects, so that they meet often.
@@ -271,7 +329,7 @@ proptest! {
         for chunk in chunks(store_id(), &begun, size) {
             applied.event(event(Event::Reset(chunk))).unwrap();
         }
-        for change in changes(&store, begun.revision) {
+        for change in changes(&store, &begun) {
             applied.event(change).unwrap();
         }
         prop_assert_eq!(contents(&applied.current.unwrap().1), contents(&store.state()));

@@ -12,13 +12,14 @@ use super::super::source::LocalSource;
 use super::super::testing::{chunks, empty_change, event, furnished, heartbeat, reset, state, store_id};
 use super::*;
 use crate::proto::doorward::watch_response::Event;
-use crate::proto::doorward::watch_service_server::WatchService;
+use crate::proto::doorward::watch_service_server::{WatchService, WatchServiceServer};
 
 const LIMITS: StreamLimits = StreamLimits {
     first_event: Duration::from_secs(10),
     idle: Duration::from_secs(4),
     backoff_least: Duration::from_millis(50),
     backoff_most: Duration::from_secs(5),
+    lifetime: Duration::from_secs(100),
 };
 
 /// What a stream does.
@@ -40,15 +41,15 @@ enum Act {
 #[derive(Clone, Default)]
 struct Scripted {
     scripts: Arc<Mutex<VecDeque<Vec<Act>>>>,
-    opened: Arc<Mutex<Vec<Instant>>>,
+    opened: Arc<Mutex<Vec<(Instant, pb::WatchRequest)>>>,
 }
 
 #[tonic::async_trait]
 impl WatchService for Scripted {
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
 
-    async fn watch(&self, _: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        self.opened.lock().unwrap().push(Instant::now());
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        self.opened.lock().unwrap().push((Instant::now(), request.into_inner()));
         let script = self.scripts.lock().unwrap().pop_front().unwrap_or_else(|| vec![Act::Hang]);
         match script.first() {
             Some(Act::Refuse(code)) => return Err(Status::new(*code, "scripted")),
@@ -58,6 +59,13 @@ impl WatchService for Scripted {
         let (out, events) = mpsc::channel(1);
         tokio::spawn(play(script, out));
         Ok(Response::new(ReceiverStream::new(events)))
+    }
+
+    async fn report_applied(
+        &self,
+        _: Request<pb::ReportAppliedRequest>,
+    ) -> Result<Response<pb::ReportAppliedResponse>, Status> {
+        Err(Status::unimplemented("nobody reports here"))
     }
 }
 
@@ -85,7 +93,10 @@ async fn play(script: Vec<Act>, out: mpsc::Sender<Result<pb::WatchResponse, Stat
 /// What came of the scripts: the waits between streams, and the newest state.
 struct Followed {
     waits: Vec<Duration>,
+    /// What each stream was asked to go on from.
+    asked: Vec<String>,
     newest: Newest,
+    refused: Option<Refused>,
     metrics: String,
 }
 
@@ -96,19 +107,22 @@ async fn follow(scripts: Vec<Vec<Act>>) -> Followed {
     let (newest, seen) = watch::channel(Newest::default());
     let metrics = Metrics::default();
     let opened = Arc::clone(&source.opened);
-    let source = LocalSource::new(source);
+    let source = Arc::new(LocalSource::new(WatchServiceServer::new(source)));
     let clock = Clock::from_fn(|| jiff::Timestamp::UNIX_EPOCH);
-    let follower = Follower { source, limits: LIMITS, clock, metrics: metrics.clone(), newest };
-    let task = tokio::spawn(follower.run());
+    let (refused, refusals) = watch::channel(None);
+    let (identity, metrics_of) = (Identity::default(), metrics.clone());
+    let follower = Follower { source, limits: LIMITS, clock, metrics: metrics_of, identity, newest, refused };
+    let task = tokio::spawn(follower.run(Applied::default()));
     while opened.lock().unwrap().len() <= count {
         // Time moves on only where every task waits.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     task.abort();
     let opened = opened.lock().unwrap();
-    let waits = opened.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let newest = seen.borrow().clone();
-    Followed { waits, newest, metrics: metrics.open_metrics() }
+    let waits = opened.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    let asked = opened.iter().map(|(_, request)| request.after.clone()).collect();
+    let (newest, refused) = (seen.borrow().clone(), refusals.borrow().clone());
+    Followed { waits, asked, newest, refused, metrics: metrics.open_metrics() }
 }
 
 /// The whole state at `revision`.
@@ -116,8 +130,14 @@ fn whole(revision: u64) -> Act {
     Act::Tell(reset(store_id(), &state(revision, furnished())))
 }
 
+/// A heartbeat of what [`whole`] told.
 fn beat(revision: u64) -> Act {
-    Act::Tell(heartbeat(revision))
+    Act::Tell(heartbeat(revision, revision))
+}
+
+/// A change upon what [`whole`] told at revision `made`.
+fn moved(revision: u64, made: u64) -> Act {
+    Act::Tell(empty_change(revision, made))
 }
 
 /// The wait after `failures` failures in a row: the random part is at most a half.
@@ -186,7 +206,7 @@ async fn check_after(script: Vec<Act>, failures: u32) {
 #[tokio::test(start_paused = true)]
 async fn a_good_stream_resets_the_backoff() {
     check_after(vec![whole(2)], 0).await;
-    check_after(vec![whole(1), Act::Tell(empty_change(2)), Act::Fail(Code::Internal)], 0).await;
+    check_after(vec![whole(1), moved(2, 1), Act::Fail(Code::Internal)], 0).await;
     // Nothing has changed in the meantime: it was good all the same.
     check_after(vec![whole(1), beat(1)], 0).await;
 }
@@ -195,18 +215,18 @@ async fn a_good_stream_resets_the_backoff() {
 async fn a_stream_that_brought_nothing_new_or_was_given_up_does_not() {
     check_after(vec![], 6).await;
     check_after(vec![whole(1)], 6).await;
-    check_after(vec![whole(2), Act::Tell(empty_change(9))], 6).await;
+    check_after(vec![whole(2), moved(9, 2)], 6).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_rejected_event_the_state_is_asked_for_anew() {
     let part = chunks(store_id(), &state(9, furnished()), 3).remove(0);
     let followed = follow(vec![
-        vec![whole(1), Act::Tell(empty_change(3)), Act::Silence],
+        vec![whole(1), moved(3, 1), Act::Silence],
         // A reset that breaks off is forgotten with its stream.
         vec![Act::Tell(event(Event::Reset(part))), Act::Fail(Code::Unavailable)],
-        vec![Act::Tell(empty_change(2)), Act::Silence],
-        vec![whole(3), Act::Tell(empty_change(4))],
+        vec![moved(2, 1), Act::Silence],
+        vec![whole(3), moved(4, 3)],
     ])
     .await;
     assert!(
@@ -228,4 +248,48 @@ async fn a_refusal_is_tried_again() {
     ])
     .await;
     assert_eq!(revision(&followed), Some(7), "the token was exchanged in the meantime");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_breaks_is_gone_on_with_and_one_that_erred_is_not() {
+    let followed = follow(vec![
+        vec![whole(1), moved(2, 1), Act::Fail(Code::Unavailable)],
+        vec![moved(3, 1), Act::Fail(Code::Unavailable)],
+        // It is refused: the digest is another state's.
+        vec![moved(4, 9), Act::Silence],
+        vec![whole(5), Act::Fail(Code::Unavailable)],
+    ])
+    .await;
+    let token = |revision| format!("{}.{revision}", store_id());
+    assert_eq!(followed.asked, [String::new(), token(2), token(3), String::new(), token(5)]);
+    assert_eq!(revision(&followed), Some(5));
+    assert!(followed.metrics.contains("watch_events_rejected_total{kind=\"digest\"} 1"), "{}", followed.metrics);
+    assert!(followed.refused.unwrap().reason.contains("digest"));
+    assert_eq!(followed.newest.streams, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_opened_anew_when_its_time_is_over() {
+    let mut script = vec![whole(1)];
+    for _ in 0..40 {
+        script.extend([Act::Wait(Duration::from_secs(3)), beat(1)]);
+    }
+    let followed = follow(vec![script]).await;
+    let least = LIMITS.lifetime / 2;
+    assert!(least <= followed.waits[0] && followed.waits[0] <= LIMITS.lifetime + LIMITS.idle, "{:?}", followed.waits);
+    assert_eq!(followed.asked[1], format!("{}.1", store_id()), "and goes on where it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_age_that_a_heartbeat_tells_is_counted() {
+    let aged = pb::Heartbeat {
+        revision: 1,
+        digest: super::super::testing::digest(&state(1, furnished())),
+        time: None,
+        age: Some(prost_types::Duration { seconds: 7, nanos: 0 }),
+    };
+    let followed = follow(vec![vec![whole(1), Act::Tell(event(Event::Heartbeat(aged)))]]).await;
+    let confirmed = followed.newest.confirmed.unwrap();
+    let now: Moment = jiff::Timestamp::UNIX_EPOCH.into();
+    assert_eq!(confirmed, (Revision::new(1), now.before(Duration::from_secs(7))));
 }

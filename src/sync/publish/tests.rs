@@ -27,6 +27,9 @@ impl Fixture {
             newest: receiver,
             snapshots: snapshots.clone(),
             published: sender,
+            served: watch::Sender::new(None),
+            refused: watch::Sender::new(None),
+            clock: Clock::from_fn(|| jiff::Timestamp::UNIX_EPOCH),
             metrics: metrics.clone(),
             retired: Vec::new(),
             replaced: Vec::new(),
@@ -39,7 +42,7 @@ impl Fixture {
     fn tell(&self, store: StoreId, revision: u64, objects: Vec<Object>, second: i64) {
         let confirmed = Some((Revision::new(revision), moment(second)));
         let state = Some((store, Arc::new(state(revision, objects))));
-        self.newest.send_replace(Newest { state, confirmed });
+        self.newest.send_replace(Newest { state, confirmed, ..Newest::default() });
     }
 
     async fn published(&mut self, store: StoreId, revision: u64) {
@@ -66,7 +69,7 @@ impl Fixture {
                 // Whatever wakes the publisher makes it look; a heartbeat does.
                 let state = self.newest.borrow().state.clone();
                 let confirmed = Some((Revision::new(revision), moment(second)));
-                self.newest.send_replace(Newest { state, confirmed });
+                self.newest.send_replace(Newest { state, confirmed, ..Newest::default() });
                 if holders() == 0 {
                     return;
                 }
@@ -119,7 +122,11 @@ async fn a_state_that_does_not_compile_keeps_the_last_good_snapshot() {
 
     // Heartbeats of the revision that was refused confirm nothing, and it is not built again.
     let state = fixture.newest.borrow().state.clone();
-    fixture.newest.send_replace(Newest { state, confirmed: Some((Revision::new(2), moment(140))) });
+    fixture.newest.send_replace(Newest {
+        state,
+        confirmed: Some((Revision::new(2), moment(140))),
+        ..Newest::default()
+    });
     let mut next = furnished();
     next.push(policy(1, 2, "DENY settings:schemas:read;"));
     next.push(binding(1, 2));

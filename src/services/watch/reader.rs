@@ -1,0 +1,127 @@
+//! The reader: the commits of a store into the window, each once and in order, whatever the number of watchers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::window::{COMMITS, Commit, Window};
+use crate::model::object::Change;
+use crate::model::revision::Revision;
+use crate::model::scope::Place;
+use crate::model::state::State;
+use crate::store::api::{LogEntry, Store, StoreError};
+
+/// Commits read from the store at a time.
+const BATCH: usize = 256;
+/// Before a store that could not be read is asked again, where nothing is committed in between.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Reads the commits of a store.
+pub(super) struct Reader {
+    store: Arc<dyn Store>,
+    window: Arc<Window>,
+    head: watch::Receiver<Revision>,
+    /// What the commits so far add up to.
+    state: State,
+}
+
+/// The store cannot be read at the moment.
+struct Failed;
+
+// === impl Reader ===
+
+impl Reader {
+    /// A reader from the store's head on, and the window that it fills.
+    pub(super) fn new(store: Arc<dyn Store>) -> (Self, Arc<Window>) {
+        // The head is watched before the state is looked at: no commit falls in between.
+        let head = store.watch();
+        let state = State::clone(&store.state());
+        let window = Arc::new(Window::new(state.revision, state.sums().clone()));
+        (Self { store, window: Arc::clone(&window), head, state }, window)
+    }
+
+    /// Reads for as long as there is a store.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.head.borrow_and_update();
+            let read = self.catch_up().await;
+            self.window.set_failed(read.is_err());
+            let moved = self.head.changed();
+            let moved = match read {
+                Ok(()) => moved.await,
+                Err(Failed) => tokio::time::timeout(RETRY, moved).await.unwrap_or(Ok(())),
+            };
+            if moved.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Failed> {
+        loop {
+            let head = self.store.state();
+            if head.revision == self.state.revision {
+                // The same content, and shared with the store again.
+                self.state = State::clone(&head);
+                return Ok(());
+            }
+            let lag = head.revision.get().checked_sub(self.state.revision.get());
+            if lag.is_none_or(|lag| lag > COMMITS as u64) {
+                self.restart(&head);
+                continue;
+            }
+            for entry in self.entries(&head).await? {
+                if !self.add(&entry) {
+                    self.restart(&head);
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The next commits; none where the log does not lead on from here.
+    async fn entries(&mut self, head: &State) -> Result<Vec<LogEntry>, Failed> {
+        let (store, after) = (Arc::clone(&self.store), self.state.revision);
+        let read = tokio::task::spawn_blocking(move || store.changes_after(after, BATCH)).await;
+        match read {
+            Ok(Ok(entries)) if !entries.is_empty() => Ok(entries),
+            Ok(Ok(_) | Err(StoreError::Compacted { .. })) => {
+                self.restart(head);
+                Ok(Vec::new())
+            }
+            Ok(Err(problem)) => {
+                tracing::error!(error = &problem as &dyn std::error::Error, "the change log cannot be read");
+                Err(Failed)
+            }
+            Err(_) => Err(Failed),
+        }
+    }
+
+    /// Adds one commit, if it is the next one.
+    fn add(&mut self, entry: &LogEntry) -> bool {
+        let places = entry.changes.iter().map(|change| self.place(change)).collect();
+        let is_next = Some(entry.revision) == self.state.revision.next();
+        if !is_next || self.state.apply(entry.revision, entry.changes.iter()).is_err() {
+            return false;
+        }
+        let sums = self.state.sums().clone();
+        let commit = Commit::new(entry.revision, entry.at, Arc::clone(&entry.changes), places, sums.clone());
+        self.window.push(commit, sums);
+        true
+    }
+
+    /// Where what changes belongs. What is deleted is looked for in the state before the commit.
+    fn place(&self, change: &Change) -> Place {
+        let unknown = |key: &crate::model::object::ObjectKey| Place { account: key.account(), environment: None };
+        match change {
+            Change::Put(record) => Place::of(&record.value),
+            Change::Delete(key) => self.state.record(key).map_or_else(|| unknown(key), |it| Place::of(&it.value)),
+        }
+    }
+
+    fn restart(&mut self, head: &State) {
+        self.state = head.clone();
+        self.window.restart(head.revision, head.sums().clone());
+    }
+}

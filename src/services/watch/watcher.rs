@@ -1,0 +1,191 @@
+//! One watcher: what it was told so far, and what it is told next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::Shared;
+use super::encoded::Encoded;
+use super::image::{Image, Part};
+use super::request::Subscription;
+use super::sidecars::Presence;
+use super::window::{Head, Next};
+use crate::model::revision::{Revision, RevisionToken};
+use crate::model::scope::Scope;
+use crate::proto::doorward as pb;
+use crate::proto::doorward::watch_response::Event;
+use crate::proto::object::from_timestamp;
+use crate::telemetry::metrics::WatcherGuard;
+
+/// How long commits out of scope may wait to be told by one heartbeat.
+const ADVANCE: Duration = Duration::from_millis(250);
+
+/// A stream of events for one watcher.
+pub(super) struct Watcher {
+    shared: Arc<Shared>,
+    scope: Arc<Scope>,
+    phase: Phase,
+    head: watch::Receiver<Head>,
+    ending: watch::Sender<bool>,
+    /// When the last event was told; `None` before the first one.
+    told: Option<Instant>,
+    /// Whether it passed a commit out of scope since.
+    passed: bool,
+    _counted: WatcherGuard,
+    _present: Option<Presence>,
+    _place: OwnedSemaphorePermit,
+}
+
+enum Phase {
+    /// It needs a whole state.
+    Fresh,
+    /// It is told a whole state, and this chunk is next.
+    Resetting { image: Arc<Image>, next: usize },
+    /// It was told everything up to this revision.
+    Following(Revision),
+    /// It is told nothing more.
+    Ended,
+}
+
+// === impl Watcher ===
+
+impl Watcher {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        subscription: Subscription,
+        ending: watch::Sender<bool>,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Self, Status> {
+        let present = shared.sidecars.begin(&subscription)?;
+        let phase = match subscription.after {
+            Some(after) if leads_on(&shared, &subscription, after) => Phase::Following(after.revision),
+            _ => Phase::Fresh,
+        };
+        Ok(Self {
+            scope: Arc::new(subscription.scope),
+            phase,
+            head: shared.window.head(),
+            ending,
+            told: None,
+            passed: false,
+            _counted: shared.metrics.watcher(),
+            _present: present,
+            _place: place,
+            shared,
+        })
+    }
+
+    /// The next event; `None` at the end.
+    pub(super) async fn next(&mut self) -> Option<Result<Encoded, Status>> {
+        if matches!(self.phase, Phase::Ended) {
+            return None;
+        }
+        let mut ending = self.ending.subscribe();
+        let event = tokio::select! {
+            biased;
+            _ = ending.wait_for(|ending| *ending) => None,
+            event = self.event() => Some(event),
+        };
+        match &event {
+            Some(Ok(_)) => self.told = Some(Instant::now()),
+            Some(Err(_)) | None => self.phase = Phase::Ended,
+        }
+        event
+    }
+
+    async fn event(&mut self) -> Result<Encoded, Status> {
+        loop {
+            match &mut self.phase {
+                Phase::Fresh => {
+                    let image = self.shared.images.of(&self.scope, &self.shared.window).await?;
+                    self.shared.metrics.watch_reset();
+                    self.phase = Phase::Resetting { image, next: 0 };
+                }
+                Phase::Resetting { image, next } => match image.part(*next).await {
+                    Part::Chunk(chunk) => {
+                        *next += 1;
+                        return Ok(chunk);
+                    }
+                    Part::End => self.phase = Phase::Following(image.revision),
+                    Part::Gone => self.phase = Phase::Fresh,
+                },
+                Phase::Following(at) => {
+                    let at = *at;
+                    if let Some(event) = self.follow(at).await? {
+                        return Ok(event);
+                    }
+                }
+                Phase::Ended => return Err(Status::internal("the stream is at its end")),
+            }
+        }
+    }
+
+    /// What comes after `at`; `None` where that has to be asked again.
+    async fn follow(&mut self, at: Revision) -> Result<Option<Encoded>, Status> {
+        if self.head.borrow_and_update().failed {
+            return Err(Status::unavailable("the change log cannot be read at the moment; connect again"));
+        }
+        match self.shared.window.after(at, &self.scope) {
+            Next::Event(revision, event) => {
+                self.phase = Phase::Following(revision);
+                self.passed = false;
+                Ok(Some(event))
+            }
+            Next::Silent(revision) => {
+                self.phase = Phase::Following(revision);
+                self.passed = true;
+                Ok(None)
+            }
+            Next::TooOld => {
+                self.phase = Phase::Fresh;
+                Ok(None)
+            }
+            Next::Head => Ok(self.wait(at).await),
+        }
+    }
+
+    /// Waits at the head: for a commit, or until a heartbeat is due.
+    async fn wait(&mut self, at: Revision) -> Option<Encoded> {
+        let due = self.told.map_or_else(Instant::now, |told| {
+            told + if self.passed { ADVANCE.min(self.shared.heartbeat) } else { self.shared.heartbeat }
+        });
+        tokio::select! {
+            // A head that never moves again leaves the heartbeats.
+            Ok(()) = self.head.changed() => None,
+            () = tokio::time::sleep_until(due) => {
+                let beat = self.heartbeat(at);
+                if beat.is_none() {
+                    // A commit is on its way into the window, and is told first.
+                    let _ = self.head.changed().await;
+                }
+                self.passed &= beat.is_none();
+                beat
+            }
+        }
+    }
+
+    /// The heartbeat at `at`, if that is the newest revision.
+    fn heartbeat(&self, at: Revision) -> Option<Encoded> {
+        let Shared { store, window, clock, .. } = &*self.shared;
+        let digest = window.digest_of_head(at, &self.scope)?;
+        if store.state().revision != at {
+            return None;
+        }
+        Some(Encoded::of(Event::Heartbeat(pb::Heartbeat {
+            revision: at.get(),
+            time: Some(from_timestamp(clock.now())),
+            digest: digest.as_bytes().to_vec(),
+            age: prost_types::Duration::try_from(store.staleness()).ok(),
+        })))
+    }
+}
+
+/// Whether events lead on from what a watcher says it has.
+fn leads_on(shared: &Shared, subscription: &Subscription, after: RevisionToken) -> bool {
+    after.store == shared.store.id()
+        && after.revision <= shared.store.state().revision
+        && shared.window.continues(after.revision, subscription.digest, &subscription.scope)
+}

@@ -1,0 +1,275 @@
+//! The window: the commits that a watcher can go on with. What lies before it is told by a reset.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::watch;
+
+use super::encoded::Encoded;
+use crate::model::digest::{Digest, Sums};
+use crate::model::object::Change;
+use crate::model::revision::Revision;
+use crate::model::scope::{Place, Scope};
+use crate::proto::doorward as pb;
+use crate::proto::doorward::watch_response::Event;
+use crate::proto::object::{from_change, from_timestamp};
+
+/// Commits that are kept: a watcher that lags further begins anew.
+pub(super) const COMMITS: usize = 10_000;
+/// Bytes of events that are kept.
+const BYTES: usize = 64 * 1024 * 1024;
+/// Commits whose sums are kept, about 8 KiB each. An older one is had in the scopes somebody asked for in time.
+const SUMMED: usize = 1_024;
+/// Bytes of an event; a commit that comes to more is told by a reset, which is cut into chunks.
+const EVENT_BYTES: usize = 8 * 1024 * 1024;
+
+/// The commits that a watcher can go on with.
+pub(super) struct Window {
+    ring: RwLock<Ring>,
+    head: watch::Sender<Head>,
+}
+
+/// Where the window ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    /// The newest commit in it.
+    pub(super) revision: Revision,
+    /// Whether the store cannot be read at the moment.
+    pub(super) failed: bool,
+}
+
+/// What comes after a revision.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// A commit of the scope.
+    Event(Revision, Encoded),
+    /// A commit that has nothing in the scope.
+    Silent(Revision),
+    /// Nothing yet.
+    Head,
+    /// It is not known any more.
+    TooOld,
+}
+
+/// One commit.
+pub(super) struct Commit {
+    pub(super) revision: Revision,
+    pub(super) at: jiff::Timestamp,
+    pub(super) changes: Arc<[Change]>,
+    /// Of each change, in the same order.
+    pub(super) places: Vec<Place>,
+    digest: Digest,
+    everything: Encoded,
+    scoped: Mutex<Scoped>,
+}
+
+/// A commit as the scopes see it.
+struct Scoped {
+    /// `None` once the commit is old.
+    sums: Option<Sums>,
+    /// `None` for a scope in which nothing happened.
+    events: HashMap<Arc<Scope>, Option<Encoded>>,
+}
+
+// INVARIANT: the commits follow each other without a gap, the first one upon `start`.
+struct Ring {
+    start: Revision,
+    start_sums: Option<Sums>,
+    /// Of the newest commit.
+    sums: Sums,
+    commits: VecDeque<Arc<Commit>>,
+    bytes: usize,
+}
+
+// === impl Window ===
+
+impl Window {
+    /// An empty window, behind the state with these sums.
+    pub(super) fn new(start: Revision, sums: Sums) -> Self {
+        let head = watch::Sender::new(Head { revision: start, failed: false });
+        Self { ring: RwLock::new(Ring::new(start, sums)), head }
+    }
+
+    /// Told of each new commit, and when the store cannot be read.
+    pub(super) fn head(&self) -> watch::Receiver<Head> {
+        self.head.subscribe()
+    }
+
+    /// Adds the next commit.
+    pub(super) fn push(&self, commit: Commit, sums: Sums) {
+        let revision = commit.revision;
+        self.write().push(commit, sums);
+        self.head.send_replace(Head { revision, failed: false });
+    }
+
+    /// Begins anew behind a state: what came before cannot be told by changes.
+    pub(super) fn restart(&self, start: Revision, sums: Sums) {
+        *self.write() = Ring::new(start, sums);
+        self.head.send_replace(Head { revision: start, failed: false });
+    }
+
+    /// Notes whether the store can be read.
+    pub(super) fn set_failed(&self, failed: bool) {
+        self.head.send_if_modified(|head| std::mem::replace(&mut head.failed, failed) != failed);
+    }
+
+    /// What comes after `revision` in a scope.
+    pub(super) fn after(&self, revision: Revision, scope: &Arc<Scope>) -> Next {
+        let found = self.read().after(revision);
+        match found {
+            Ok(commit) => self.told(&commit, scope),
+            Err(next) => next,
+        }
+    }
+
+    /// Whether a watcher that has `revision` with this digest can go on from there.
+    pub(super) fn continues(&self, revision: Revision, digest: Option<Digest>, scope: &Scope) -> bool {
+        let ring = self.read();
+        let known = ring.digest_at(revision, scope);
+        revision >= ring.start && digest.zip(known).is_none_or(|(has, known)| has == known)
+    }
+
+    /// Whether changes lead from `revision` on.
+    pub(super) fn reaches(&self, revision: Revision) -> bool {
+        revision >= self.read().start
+    }
+
+    /// The digest of the head in a scope, if the head is at `revision`.
+    pub(super) fn digest_of_head(&self, revision: Revision, scope: &Scope) -> Option<Digest> {
+        let ring = self.read();
+        (ring.head() == revision).then(|| scope.digest(&ring.sums))
+    }
+
+    fn told(&self, commit: &Commit, scope: &Arc<Scope>) -> Next {
+        if scope.is_everything() {
+            return Next::Event(commit.revision, commit.everything.clone());
+        }
+        let mut scoped = commit.scoped();
+        let Scoped { sums, events } = &mut *scoped;
+        let known = events.get(scope).cloned();
+        let told = match (known, sums) {
+            (Some(known), _) => known,
+            (None, None) => return Next::TooOld,
+            (None, Some(sums)) => {
+                let event = commit.holds(scope).then(|| {
+                    let after = self.read().last_of(scope, commit.revision);
+                    commit.event(scope, after, scope.digest(sums))
+                });
+                events.insert(Arc::clone(scope), event.clone());
+                event
+            }
+        };
+        told.map_or(Next::Silent(commit.revision), |event| Next::Event(commit.revision, event))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Ring> {
+        self.ring.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Ring ===
+
+impl Ring {
+    fn new(start: Revision, sums: Sums) -> Self {
+        Self { start, start_sums: Some(sums.clone()), sums, commits: VecDeque::new(), bytes: 0 }
+    }
+
+    fn head(&self) -> Revision {
+        self.commits.back().map_or(self.start, |commit| commit.revision)
+    }
+
+    fn push(&mut self, commit: Commit, sums: Sums) {
+        let size = commit.everything.len();
+        if size > EVENT_BYTES {
+            *self = Self::new(commit.revision, sums);
+            return;
+        }
+        self.sums = sums;
+        self.bytes += size;
+        self.commits.push_back(Arc::new(commit));
+        while self.commits.len() > COMMITS || self.bytes > BYTES {
+            self.forget_first();
+        }
+        if let Some(old) = self.commits.len().checked_sub(SUMMED + 1).and_then(|place| self.commits.get(place)) {
+            old.scoped().sums = None;
+        }
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(first) = self.commits.pop_front() {
+            self.bytes = self.bytes.saturating_sub(first.everything.len());
+            self.start = first.revision;
+            self.start_sums.clone_from(&first.scoped().sums);
+        }
+    }
+
+    fn after(&self, revision: Revision) -> Result<Arc<Commit>, Next> {
+        let place = revision.get().checked_sub(self.start.get()).ok_or(Next::TooOld)?;
+        let commit = usize::try_from(place).ok().and_then(|place| self.commits.get(place));
+        commit.map(Arc::clone).ok_or(Next::Head)
+    }
+
+    fn digest_at(&self, revision: Revision, scope: &Scope) -> Option<Digest> {
+        if revision == self.start {
+            return self.start_sums.as_ref().map(|sums| scope.digest(sums));
+        }
+        let place = revision.get().checked_sub(self.start.get())?.checked_sub(1)?;
+        let commit = self.commits.get(usize::try_from(place).ok()?)?;
+        if scope.is_everything() {
+            return Some(commit.digest);
+        }
+        commit.scoped().sums.as_ref().map(|sums| scope.digest(sums))
+    }
+
+    /// A revision before `revision` behind which no commit before it is of the scope.
+    fn last_of(&self, scope: &Scope, revision: Revision) -> Revision {
+        let before = self.commits.iter().rev().skip_while(|commit| commit.revision >= revision);
+        before.filter(|commit| commit.holds(scope)).map(|commit| commit.revision).next().unwrap_or(self.start)
+    }
+}
+
+// === impl Commit ===
+
+impl Commit {
+    /// The commit of `changes` that led to a state with `sums`.
+    pub(super) fn new(
+        revision: Revision,
+        at: jiff::Timestamp,
+        changes: Arc<[Change]>,
+        places: Vec<Place>,
+        sums: Sums,
+    ) -> Self {
+        let digest = sums.whole().digest();
+        let scoped = Mutex::new(Scoped { sums: Some(sums), events: HashMap::new() });
+        let mut commit = Self { revision, at, changes, places, digest, everything: Encoded::default(), scoped };
+        let before = Revision::new(revision.get().saturating_sub(1));
+        commit.everything = commit.event(&Scope::everything(), before, digest);
+        commit
+    }
+
+    fn holds(&self, scope: &Scope) -> bool {
+        self.places.iter().any(|place| scope.holds(place))
+    }
+
+    fn event(&self, scope: &Scope, after: Revision, digest: Digest) -> Encoded {
+        let held = self.changes.iter().zip(&self.places).filter(|(_, place)| scope.holds(place));
+        Encoded::of(Event::Change(pb::Change {
+            revision: self.revision.get(),
+            changes: held.map(|(change, _)| from_change(change)).collect(),
+            after: after.get(),
+            digest: digest.as_bytes().to_vec(),
+            time: Some(from_timestamp(self.at)),
+        }))
+    }
+
+    fn scoped(&self) -> MutexGuard<'_, Scoped> {
+        self.scoped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

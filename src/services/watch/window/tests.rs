@@ -1,0 +1,136 @@
+//! What the window keeps, what it forgets, and that each event is made once.
+
+use super::*;
+use crate::model::account::{Account, Environment};
+use crate::model::id::AccountId;
+use crate::model::object::{Object, Record};
+use crate::model::scope::Environments;
+use crate::model::state::State;
+
+/// A window behind a state, with the commits that a reader would add.
+struct Fixture {
+    state: State,
+    window: Window,
+}
+
+fn account_id(number: u8) -> AccountId {
+    AccountId::from_bytes([number; 16])
+}
+
+fn put(value: Object) -> Change {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    Change::Put(Record { created: at, updated: at, revision: Revision::new(1), value })
+}
+
+fn account(number: u8) -> Change {
+    let name = "A".parse().unwrap();
+    put(Object::Account(Account { id: account_id(number), name, strict_boundaries: false }))
+}
+
+fn environment(owner: u8, name: &str) -> Change {
+    let environment = Environment { id: "prod".parse().unwrap(), name: name.parse().unwrap() };
+    put(Object::Environment(account_id(owner), environment))
+}
+
+fn of_account(number: u8) -> Arc<Scope> {
+    Arc::new(Scope::of([(account_id(number), Environments::All)].into()))
+}
+
+// === impl Fixture ===
+
+impl Fixture {
+    fn new() -> Self {
+        let mut state = State::default();
+        state.apply(Revision::new(5), &[account(1), account(2)]).unwrap();
+        let window = Window::new(state.revision, state.sums().clone());
+        Self { state, window }
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) {
+        let revision = self.state.revision.next().unwrap();
+        self.state.apply(revision, &changes).unwrap();
+        let places =
+            changes.iter().map(|change| Place { account: change.key().account(), environment: None }).collect();
+        let sums = self.state.sums().clone();
+        let commit = Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, changes.into(), places, sums.clone());
+        self.window.push(commit, sums);
+    }
+
+    fn next(&self, revision: u64, scope: &Arc<Scope>) -> Next {
+        self.window.after(Revision::new(revision), scope)
+    }
+
+    fn change(&self, revision: u64, scope: &Arc<Scope>) -> pb::Change {
+        let Next::Event(_, event) = self.next(revision, scope) else { panic!("a commit comes after {revision}") };
+        match event.decoded() {
+            Some(Event::Change(change)) => change,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_event_is_made_once_for_each_scope() {
+    let mut fixture = Fixture::new();
+    fixture.commit(vec![environment(1, "a")]);
+    for scope in [Arc::new(Scope::everything()), of_account(1)] {
+        let bytes = || match fixture.next(5, &Arc::new(Scope::clone(&scope))) {
+            Next::Event(_, event) => event.start(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bytes(), bytes(), "the same bytes at the same place");
+    }
+    assert!(matches!(fixture.next(5, &of_account(2)), Next::Silent(revision) if revision.get() == 6));
+    assert!(matches!(fixture.next(6, &of_account(1)), Next::Head));
+    assert!(matches!(fixture.next(4, &of_account(1)), Next::TooOld));
+}
+
+#[test]
+fn a_change_says_behind_which_revision_nothing_of_its_scope_is_missing() {
+    let mut fixture = Fixture::new();
+    for (owner, name) in [(1, "a"), (2, "b"), (2, "c"), (1, "d")] {
+        fixture.commit(vec![environment(owner, name)]);
+    }
+    let (one, all) = (of_account(1), Arc::new(Scope::everything()));
+    assert_eq!((fixture.change(5, &one).after, fixture.change(8, &one).after), (5, 6));
+    assert_eq!((fixture.change(5, &all).after, fixture.change(8, &all).after), (5, 8));
+    let digest = one.digest(fixture.state.sums());
+    assert_eq!(fixture.change(8, &one).digest, digest.as_bytes());
+}
+
+#[test]
+fn an_old_commit_is_told_in_the_scopes_that_asked_in_time() {
+    let mut fixture = Fixture::new();
+    fixture.commit(vec![environment(1, "a")]);
+    let early = fixture.change(5, &of_account(1));
+    for number in 0..SUMMED {
+        fixture.commit(vec![environment(2, &number.to_string())]);
+    }
+    assert_eq!(fixture.change(5, &of_account(1)), early);
+    assert!(matches!(fixture.next(5, &of_account(2)), Next::TooOld), "nobody asked, and its sums are gone");
+    assert_eq!(fixture.change(5, &Arc::new(Scope::everything())).revision, 6);
+    assert!(matches!(fixture.next(6, &of_account(2)), Next::Event(..)));
+}
+
+#[test]
+fn the_window_is_bounded_in_bytes_and_a_huge_commit_begins_a_new_one() {
+    let mut fixture = Fixture::new();
+    let large = |bytes: usize| {
+        let id = crate::model::id::BoundaryId::from_bytes([1; 16]);
+        let boundary = crate::model::policy::Boundary { id, name: "B".parse().unwrap(), query: "x".repeat(bytes) };
+        vec![put(Object::Boundary(account_id(1), boundary))]
+    };
+    let all = Arc::new(Scope::everything());
+    for _ in 0..12 {
+        fixture.commit(large(EVENT_BYTES - 4_096));
+    }
+    assert!(matches!(fixture.next(5, &all), Next::TooOld));
+    let kept = 6..=fixture.state.revision.get();
+    assert_eq!(kept.filter(|revision| matches!(fixture.next(revision - 1, &all), Next::Event(..))).count(), 8);
+    fixture.commit(large(EVENT_BYTES));
+    let head = fixture.state.revision.get();
+    assert!(matches!(fixture.next(head - 1, &all), Next::TooOld));
+    assert!(matches!(fixture.next(head, &all), Next::Head));
+    fixture.commit(vec![environment(1, "a")]);
+    assert_eq!(fixture.change(head, &all).after, head);
+}

@@ -1,0 +1,360 @@
+//! The last good snapshot on disk: what a sidecar begins with when its control plane is away.
+//!
+//! A file is 16 bytes that say what it is, the version (4 bytes, the lowest first), frames, and the SHA-256 of all that. A frame is its length (4
+//! bytes) and its bytes: first the header, a JSON object; then each chunk of the state as a `doorward.v1.Reset`, the same
+//! message that Watch sends. A file is written under another name, made durable and renamed, so that the name always leads to
+//! a whole file. Beside it lies a mark with the newest revision that was ever kept: an older file in its place is refused.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prost::Message as _;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::apply::{Applied, EventRejected, Moved, Step};
+use super::publish::Served;
+use crate::model::digest::Digest;
+use crate::model::moment::Moment;
+use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
+use crate::model::scope::Scope;
+use crate::model::state::State;
+use crate::proto::doorward as pb;
+use crate::proto::object::from_record;
+
+/// The first bytes of a file.
+const MAGIC: &[u8; 16] = b"doorward-state\r\n";
+/// The version of the form, and the only one that is read.
+const VERSION: u32 = 1;
+const FILE_NAME: &str = "sidecar.snapshot";
+const MARK_NAME: &str = "sidecar.mark";
+/// Bytes of a frame: a chunk is half a megabyte, a single object may be larger.
+const FRAME_BYTES: u32 = 16 * 1024 * 1024;
+/// Bytes of objects in a frame, about.
+const CHUNK_BYTES: usize = 512 * 1024;
+
+/// The place of the last good snapshot. A cheap clone.
+#[derive(Debug, Clone)]
+pub struct SavedSnapshot {
+    folder: PathBuf,
+    /// Whose states these are: another scope's file is of no use.
+    accounts: Vec<String>,
+    accepts_older: bool,
+}
+
+/// A state that was kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// The store.
+    pub store: StoreId,
+    /// The state.
+    pub state: Arc<State>,
+    /// When it was last known to be the newest.
+    pub confirmed: Moment,
+}
+
+/// A file that is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It cannot be read or written.
+    #[error("`{}` cannot be used; check the folder, its owner, its mode and the free space", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is none of ours.
+    #[error("`{}` is no snapshot of a sidecar", .0.display())]
+    Foreign(PathBuf),
+    /// It is one of another version.
+    #[error("`{}` has version {found}, this version of Doorward reads {VERSION}; it is written anew", .path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// Its bytes are not those that were written.
+    #[error("`{}` is damaged: {problem}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// It is of another scope.
+    #[error("`{}` was made for another scope", .0.display())]
+    Scope(PathBuf),
+    /// A newer one was kept before.
+    #[error(
+        "`{}` is of revision {found}, but {kept} was kept before; \
+         ask for it with `sync.accept_older_revision` where the store was put back on purpose",
+        .path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its revision.
+        found: Revision,
+        /// The newest one that was kept.
+        kept: Revision,
+    },
+}
+
+/// What a file says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Header {
+    store: String,
+    revision: Revision,
+    digest: String,
+    /// Nanoseconds since 1970.
+    confirmed: i128,
+    accounts: Vec<String>,
+}
+
+/// A file that is written, with the hash of what was written.
+struct Writing<W> {
+    out: W,
+    hash: Sha256,
+}
+
+/// A file that is read, with the hash of what was read.
+struct Reading<'p, R> {
+    input: R,
+    hash: Sha256,
+    path: &'p Path,
+}
+
+// === impl SavedSnapshot ===
+
+impl SavedSnapshot {
+    /// The snapshot in `folder`, of the scope that `accounts` spells.
+    #[must_use]
+    pub const fn new(folder: PathBuf, accounts: Vec<String>, accepts_older: bool) -> Self {
+        Self { folder, accounts, accepts_older }
+    }
+
+    /// Reads what was kept; `None` where nothing was. The file is read to its end and checked before anything of it is used.
+    ///
+    /// # Errors
+    /// [`Unusable`]: the sidecar begins with nothing then. The file stays as it is.
+    pub fn load(&self) -> Result<Option<Kept>, Unusable> {
+        let path = self.folder.join(FILE_NAME);
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Unusable::Io { path, source }),
+            Ok(file) => file,
+        };
+        let mut reading = Reading { input: BufReader::new(file), hash: Sha256::new(), path: &path };
+        let (header, moved) = reading.snapshot()?;
+        if header.accounts != self.accounts {
+            return Err(Unusable::Scope(path));
+        }
+        let found = moved.state.revision;
+        if let Some(kept) = self.mark(moved.store).filter(|kept| *kept > found && !self.accepts_older) {
+            return Err(Unusable::Older { path, found, kept });
+        }
+        let confirmed = Moment::from_nanoseconds(header.confirmed);
+        Ok(Some(Kept { store: moved.store, state: moved.state, confirmed }))
+    }
+
+    /// Keeps `served` in place of what was kept before.
+    ///
+    /// # Errors
+    /// [`Unusable::Io`]: what was kept before is still there. [`Unusable::Older`] where a newer state of the same store was
+    /// kept.
+    pub fn save(&self, served: &Served) -> Result<(), Unusable> {
+        let path = self.folder.join(FILE_NAME);
+        let revision = served.state.revision;
+        if let Some(kept) = self.mark(served.store).filter(|kept| *kept > revision && !self.accepts_older) {
+            return Err(Unusable::Older { path, found: revision, kept });
+        }
+        self.replace(&path, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
+        let path = self.folder.join(MARK_NAME);
+        let token = RevisionToken { store: served.store, revision };
+        self.replace(&path, |out| write!(out, "{token}")).map_err(|source| Unusable::Io { path, source })
+    }
+
+    /// The newest revision of this store that was ever kept.
+    fn mark(&self, store: StoreId) -> Option<Revision> {
+        let text = std::fs::read_to_string(self.folder.join(MARK_NAME)).ok()?;
+        let token: RevisionToken = text.trim().parse().ok()?;
+        (token.store == store).then_some(token.revision)
+    }
+
+    fn replace(&self, path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+        make_folder(&self.folder)?;
+        let draft = tempfile::Builder::new().prefix(".sidecar-").tempfile_in(&self.folder)?;
+        let mut out = BufWriter::new(draft.as_file());
+        write(&mut out)?;
+        out.flush()?;
+        drop(out);
+        draft.as_file().sync_all()?;
+        draft.persist(path).map_err(|error| error.error)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    fn write(&self, served: &Served, out: impl Write) -> io::Result<()> {
+        let Served { store, state, confirmed } = served;
+        let digest = state.sums().whole().digest();
+        let header = Header {
+            store: store.to_string(),
+            revision: state.revision,
+            digest: digest.to_string(),
+            confirmed: confirmed.nanoseconds(),
+            accounts: self.accounts.clone(),
+        };
+        let mut writing = Writing { out, hash: Sha256::new() };
+        writing.bytes(MAGIC)?;
+        writing.bytes(&VERSION.to_le_bytes())?;
+        writing.frame(&serde_json::to_vec(&header)?)?;
+        writing.chunks(*store, state, digest)?;
+        let Writing { mut out, hash } = writing;
+        out.write_all(&hash.finalize())
+    }
+}
+
+// === impl Writing ===
+
+impl<W: Write> Writing<W> {
+    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.out.write_all(bytes)
+    }
+
+    fn frame(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= FRAME_BYTES);
+        let length = length.ok_or_else(|| io::Error::other("an object is larger than a frame"))?;
+        self.bytes(&length.to_le_bytes())?;
+        self.bytes(bytes)
+    }
+
+    fn chunks(&mut self, store: StoreId, state: &State, digest: Digest) -> io::Result<()> {
+        let chunk = |first, last, objects| pb::Reset {
+            store_id: store.to_string(),
+            revision: state.revision.get(),
+            first,
+            last,
+            objects,
+            digest: digest.as_bytes().to_vec(),
+        };
+        let (mut objects, mut bytes, mut first) = (Vec::new(), 0, true);
+        for record in Scope::everything().records(state) {
+            let object = from_record(&record);
+            let size = object.encoded_len();
+            if bytes > 0 && bytes + size > CHUNK_BYTES {
+                self.frame(&chunk(first, false, std::mem::take(&mut objects)).encode_to_vec())?;
+                (bytes, first) = (0, false);
+            }
+            objects.push(object);
+            bytes += size;
+        }
+        self.frame(&chunk(first, true, objects).encode_to_vec())
+    }
+}
+
+// === impl Reading ===
+
+impl<R: Read> Reading<'_, R> {
+    fn snapshot(&mut self) -> Result<(Header, Moved), Unusable> {
+        let foreign = || Unusable::Foreign(self.path.to_owned());
+        let (mut magic, mut version) = ([0; MAGIC.len()], [0; 4]);
+        self.bytes(&mut magic)?;
+        if magic != *MAGIC {
+            return Err(foreign());
+        }
+        self.bytes(&mut version)?;
+        let found = u32::from_le_bytes(version);
+        if found != VERSION {
+            return Err(Unusable::Version { path: self.path.to_owned(), found });
+        }
+        let header = self.frame()?;
+        let header: Header = serde_json::from_slice(&header).map_err(|error| self.damaged(error))?;
+        let moved = self.chunks()?;
+        self.check_end()?;
+        let digest = moved.state.sums().whole().digest().to_string();
+        let token = RevisionToken { store: moved.store, revision: moved.state.revision };
+        let told = self.token(&header)?;
+        if told != token || header.digest != digest {
+            return Err(self.damaged("its header is of another state"));
+        }
+        Ok((header, moved))
+    }
+
+    fn token(&self, header: &Header) -> Result<RevisionToken, Unusable> {
+        let store = header.store.parse().map_err(|error: InvalidRevisionToken| self.damaged(error))?;
+        Ok(RevisionToken { store, revision: header.revision })
+    }
+
+    fn chunks(&mut self) -> Result<Moved, Unusable> {
+        let mut applied = Applied::default();
+        loop {
+            let frame = self.frame()?;
+            let reset = pb::Reset::decode(frame.as_slice()).map_err(|error| self.damaged(error))?;
+            let event = Some(pb::watch_response::Event::Reset(reset));
+            let step = applied.event(pb::WatchResponse { event });
+            match step.map_err(|error: EventRejected| self.damaged(error))? {
+                Step::Moved(moved) => return Ok(moved),
+                Step::Partial | Step::Confirmed(..) => {}
+            }
+        }
+    }
+
+    /// The hash of all that was read, and nothing behind it.
+    fn check_end(&mut self) -> Result<(), Unusable> {
+        let computed: [u8; 32] = self.hash.clone().finalize().into();
+        let mut told = [0; 32];
+        self.bytes(&mut told)?;
+        let mut behind = [0];
+        let is_end = self.input.read(&mut behind).map_err(|error| self.failed(error))? == 0;
+        if told == computed && is_end {
+            return Ok(());
+        }
+        Err(self.damaged("its checksum is that of other contents"))
+    }
+
+    fn frame(&mut self) -> Result<Vec<u8>, Unusable> {
+        let mut length = [0; 4];
+        self.bytes(&mut length)?;
+        let length = u32::from_le_bytes(length);
+        if length > FRAME_BYTES {
+            return Err(self.damaged(format!("a frame claims {length} bytes, the limit is {FRAME_BYTES}")));
+        }
+        let mut bytes = vec![0; length as usize];
+        self.bytes(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), Unusable> {
+        self.input.read_exact(bytes).map_err(|error| self.failed(error))?;
+        self.hash.update(bytes);
+        Ok(())
+    }
+
+    fn failed(&self, error: io::Error) -> Unusable {
+        match error.kind() {
+            ErrorKind::UnexpectedEof => self.damaged("it ends too early"),
+            _ => Unusable::Io { path: self.path.to_owned(), source: error },
+        }
+    }
+
+    fn damaged(&self, problem: impl std::fmt::Display) -> Unusable {
+        Unusable::Damaged { path: self.path.to_owned(), problem: problem.to_string() }
+    }
+}
+
+/// Makes the folder, and those above it, for this user alone.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! What is served, kept on disk: not each commit, and never on a thread that serves.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::disk::SavedSnapshot;
+use super::publish::Served;
+use crate::telemetry::metrics::Metrics;
+
+/// Between two files at least.
+const LEAST: Duration = Duration::from_secs(10);
+/// Writing takes this part of the time at most.
+const SHARE: u32 = 20;
+
+/// Keeps what is served.
+pub struct Keeper {
+    /// Where it is kept.
+    pub saved: SavedSnapshot,
+    /// What is served.
+    pub served: watch::Receiver<Option<Served>>,
+    /// Ends the process in order: what is served then is kept, too.
+    pub ending: watch::Receiver<bool>,
+    /// Where files are counted.
+    pub metrics: Metrics,
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Keeps until the process ends.
+    pub async fn run(mut self) {
+        let mut kept = None;
+        loop {
+            let moved = tokio::select! {
+                moved = self.served.changed() => moved.is_ok(),
+                _ = self.ending.wait_for(|ending| *ending) => false,
+            };
+            let served = self.served.borrow_and_update().clone();
+            // A new time of confirmation alone is not worth a file, but for the last one.
+            let revision = served.as_ref().map(|served| (served.store, served.state.revision));
+            let begun = Instant::now();
+            if let Some(served) = served.filter(|_| revision != kept || !moved) {
+                self.save(served).await;
+                kept = revision;
+            }
+            if !moved {
+                return;
+            }
+            let pause = LEAST.max(begun.elapsed() * SHARE);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.ending.wait_for(|ending| *ending) => {}
+            }
+        }
+    }
+
+    async fn save(&self, served: Served) {
+        let saved = self.saved.clone();
+        let done = tokio::task::spawn_blocking(move || saved.save(&served)).await;
+        match done {
+            Ok(Ok(())) => self.metrics.snapshot_kept("ok"),
+            Ok(Err(problem)) => {
+                self.metrics.snapshot_kept("error");
+                tracing::error!(error = &problem as &dyn std::error::Error, "the snapshot cannot be kept on disk");
+            }
+            Err(_) => self.metrics.snapshot_kept("error"),
+        }
+    }
+}
