@@ -125,7 +125,8 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let sockets = Sockets::bind(&config, role).await?;
     let addresses = sockets.addresses();
     let (published, _) = watch::channel(None);
-    let check = CheckSide { snapshots, clock, metrics, published };
+    let (served, _) = watch::channel(None);
+    let check = CheckSide { snapshots, clock, metrics, published, served };
     let mut background = JoinSet::new();
     let leaving = match (&config.upstream, &control) {
         (Some(upstream), _) => {

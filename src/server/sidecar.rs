@@ -41,6 +41,8 @@ pub struct CheckSide {
     pub metrics: Metrics,
     /// The revision of the current snapshot, once there is one.
     pub published: watch::Sender<Option<RevisionToken>>,
+    /// The state that the current snapshot was made of.
+    pub served: watch::Sender<Option<Served>>,
 }
 
 /// How a check side follows.
@@ -73,7 +75,6 @@ impl CheckSide {
         let kept = saved.as_ref().and_then(load);
         let (newest, states) = watch::channel(Newest::default());
         let (refused, refusals) = watch::channel(None);
-        let (served, to_keep) = watch::channel(None);
         let (ending, ended) = watch::channel(false);
         let source = Arc::new(source);
         let reporter = Reporter {
@@ -83,7 +84,7 @@ impl CheckSide {
             refused: refusals,
             newest: states.clone(),
         };
-        let publisher = self.publisher(states, served, refused.clone());
+        let publisher = self.publisher(states, refused.clone());
         let applied = kept.map_or_else(Applied::default, |kept| {
             let confirmed = Some((kept.state.revision, kept.confirmed));
             let state = Some((kept.store, Arc::clone(&kept.state)));
@@ -96,22 +97,22 @@ impl CheckSide {
         spawn(tasks, "watch follower", follower.run(applied));
         spawn(tasks, "snapshot publisher", publisher.run());
         spawn(tasks, "reporter", reporter.run());
-        let keeper = saved.map(|saved| Keeper { saved, served: to_keep, ending: ended, metrics: self.metrics.clone() });
+        let keeper = saved.map(|saved| Keeper {
+            saved,
+            served: self.served.subscribe(),
+            ending: ended,
+            metrics: self.metrics.clone(),
+        });
         let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
         Leaving { ending, keeping, leave: Box::pin(async move { leave(&*source, instance).await }) }
     }
 
-    fn publisher(
-        &self,
-        newest: watch::Receiver<Newest>,
-        served: watch::Sender<Option<Served>>,
-        refused: watch::Sender<Option<Refused>>,
-    ) -> Publisher {
+    fn publisher(&self, newest: watch::Receiver<Newest>, refused: watch::Sender<Option<Refused>>) -> Publisher {
         Publisher {
             newest,
             snapshots: self.snapshots.clone(),
             published: self.published.clone(),
-            served,
+            served: self.served.clone(),
             refused,
             clock: self.clock.clone(),
             metrics: self.metrics.clone(),

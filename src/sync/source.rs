@@ -50,7 +50,7 @@ pub struct RemoteSource {
 }
 
 /// The watch service of this process: the same messages, without a network.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LocalSource<S>(WatchServiceClient<S>);
 
 type Client = WatchServiceClient<InterceptedService<Channel, Bearer>>;
