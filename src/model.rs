@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod credential;
 pub mod decision;
 pub mod defaults;
+pub mod freshness;
 pub mod id;
 pub mod identity;
 pub mod level;

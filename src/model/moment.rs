@@ -1,6 +1,7 @@
 //! An instant as conditions compare it: exact, without a calendar's range limits.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Nanoseconds of a second.
 pub const SECOND: i128 = 1_000_000_000;
@@ -64,6 +65,12 @@ impl Moment {
     #[must_use]
     pub const fn after(self, nanoseconds: i64) -> Self {
         Self(self.0.saturating_add(nanoseconds as i128))
+    }
+
+    /// The instant this long before; the first there is where that is none.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)))
     }
 
     /// Nanoseconds since local midnight in `offset`.

@@ -21,6 +21,7 @@ use super::shutdown::{Shutdown, ShutdownSignal, asked_to_end};
 use super::sidecar::{CheckSide, end_health};
 use crate::clock::Clock;
 use crate::config::resolved::{Config, DrainConfig, Role};
+use crate::services::freshness::Freshness;
 use crate::snapshot::handle::SnapshotHandle;
 use crate::sync::source::{LocalSource, RemoteSource};
 use crate::telemetry::metrics::Metrics;
@@ -120,7 +121,8 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let sockets = Sockets::bind(&config, role).await?;
     let addresses = sockets.addresses();
     let (published, _) = watch::channel(None);
-    let check = CheckSide { snapshots, clock, metrics, published };
+    let freshness = Freshness::new(snapshots.clone(), clock.clone(), metrics.clone(), config.check.freshness);
+    let check = CheckSide { snapshots, clock, metrics, published, freshness };
     let mut background = JoinSet::new();
     match (&config.upstream, &control) {
         (Some(upstream), _) => {
@@ -238,8 +240,8 @@ impl Process<'_> {
             tasks.spawn(serve_tcp("admin", listener, routes, end.clone()));
         }
         if let Some(listener) = metrics {
-            let snapshots = self.answers_checks().then(|| self.check.snapshots.clone());
-            let pages = Pages { metrics: self.check.metrics.clone(), snapshots, shutdown: end.clone() };
+            let freshness = self.answers_checks().then(|| self.check.freshness.clone());
+            let pages = Pages { metrics: self.check.metrics.clone(), freshness, shutdown: end.clone() };
             tasks.spawn(async move { TaskEnd::of("metrics", http::serve(listener, pages).await) });
         }
         Ok(file)

@@ -19,6 +19,7 @@ use crate::proto::envoy::authorization_server::{AuthorizationServer, SERVICE_NAM
 use crate::services::check::CheckService;
 use crate::services::decision_point::DecisionPoint;
 use crate::services::ext_authz::ExtAuthzService;
+use crate::services::freshness::{Freshness, Refusing};
 use crate::snapshot::handle::SnapshotHandle;
 use crate::sync::follow::{Follower, Newest, StreamLimits};
 use crate::sync::publish::Publisher;
@@ -36,6 +37,8 @@ pub struct CheckSide {
     pub metrics: Metrics,
     /// The revision of the current snapshot, once there is one.
     pub published: watch::Sender<Option<RevisionToken>>,
+    /// What calls may demand of the snapshots, and what they are good for.
+    pub freshness: Freshness,
 }
 
 /// Services whose health is told one by one; the server's own name is empty.
@@ -44,10 +47,10 @@ const HEALTH: [&str; 3] = ["", NATIVE, ENVOY];
 // === impl CheckSide ===
 
 impl CheckSide {
-    /// Follows `source` and publishes what it brings, in two tasks that never end by themselves.
+    /// Follows `source`, publishes what it brings, and watches how old that gets, in tasks that never end by themselves.
     pub fn follow<S: WatchSource>(&self, source: S, heartbeat: Duration, tasks: &mut JoinSet<TaskEnd>) {
         let (newest, states) = watch::channel(Newest::default());
-        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        let (clock, metrics) = (self.clock.for_ages(), self.metrics.clone());
         let limits = StreamLimits::for_heartbeat(heartbeat);
         let follower = Follower { source, limits, clock, metrics, newest };
         tasks.spawn(async move {
@@ -62,14 +65,18 @@ impl CheckSide {
             task.run().await;
             TaskEnd::unexpected("snapshot publisher")
         });
+        let freshness = self.freshness.clone();
+        tasks.spawn(async move {
+            freshness.watch_staleness().await;
+            TaskEnd::unexpected("staleness watcher")
+        });
     }
 
     /// The services of the check listener.
     pub async fn routes(&self, config: &CheckConfig, health: &HealthReporter, process: u64) -> Routes {
         // The library starts with SERVING; nothing is served before a snapshot is there.
         set_health(health, ServingStatus::NotServing).await;
-        let (snapshots, clock, metrics) = (self.snapshots.clone(), self.clock.clone(), self.metrics.clone());
-        let point = DecisionPoint::new(snapshots, clock, config.account, metrics, process);
+        let point = DecisionPoint::of(self.freshness.clone(), config.account, process);
         let native = AuthorizationServiceServer::new(CheckService::new(point.clone()));
         let ext_authz = ExtAuthzService::new(point, config.subject_header.clone(), config.subject_sources.clone());
         let envoy = AuthorizationServer::new(ext_authz);
@@ -83,22 +90,34 @@ impl CheckSide {
         if config.reflection { with_reflection(routes, &services) } else { routes }
     }
 
-    /// Tells the health: SERVING once there is a snapshot, `NOT_SERVING` for good once the process drains. It ends then, and
-    /// nobody else tells it, so that a snapshot that comes late cannot turn it back.
+    /// Tells the health: SERVING once there is a snapshot, `NOT_SERVING` as long as it is too old to be answered from, and for
+    /// good once the process drains. It ends then, and nobody else tells it, so that a snapshot that comes late cannot turn it
+    /// back.
     pub fn report_health(&self, health: HealthReporter, shutdown: ShutdownSignal) -> impl Future<Output = ()> + use<> {
-        let mut published = self.published.subscribe();
+        let (mut published, refusing) = (self.published.subscribe(), self.freshness.refusing());
         async move {
-            let ready = async { published.wait_for(Option::is_some).await.is_ok() };
-            let ready = tokio::select! {
-                ready = ready => ready,
-                () = shutdown.clone().draining() => false,
+            let told = async {
+                // An error means that nobody publishes any more, and so that there never will be a snapshot.
+                if published.wait_for(Option::is_some).await.is_ok() {
+                    tell_health(&health, refusing).await;
+                }
             };
-            if ready {
-                set_health(&health, ServingStatus::Serving).await;
+            tokio::select! {
+                () = told => {}
+                () = shutdown.clone().draining() => {}
             }
             shutdown.draining().await;
             set_health(&health, ServingStatus::NotServing).await;
         }
+    }
+}
+
+/// Tells the health of a process that has a snapshot, as often as it changes.
+async fn tell_health(health: &HealthReporter, mut refusing: Refusing) {
+    loop {
+        let status = if refusing.now() { ServingStatus::NotServing } else { ServingStatus::Serving };
+        set_health(health, status).await;
+        refusing.changed().await;
     }
 }
 
