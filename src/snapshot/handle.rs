@@ -69,7 +69,8 @@ impl SnapshotHandle {
         self.tell();
     }
 
-    /// Calls `told` after each change that readers can see from then on. It runs where the change is made, so it is quick.
+    /// Calls `told` after each change that readers can see from then on, for as long as the handle lives. It runs where the
+    /// change is made, so it has to be quick.
     pub fn listen(&self, told: impl Fn() + Send + Sync + 'static) {
         let told: Arc<dyn Fn() + Send + Sync> = Arc::new(told);
         self.listeners.rcu(|listeners| {
