@@ -10,6 +10,7 @@ pub mod credential;
 pub mod decision;
 pub mod defaults;
 pub mod digest;
+pub mod freshness;
 pub mod id;
 pub mod identity;
 pub mod level;

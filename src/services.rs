@@ -6,6 +6,7 @@ pub mod check;
 pub mod decision_point;
 pub mod explanation;
 pub mod ext_authz;
+pub mod freshness;
 mod page;
 pub mod sidecars;
 pub mod status;

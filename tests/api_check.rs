@@ -7,19 +7,26 @@
     reason = "test code: what goes wrong here fails the test, with its reason"
 )]
 
+#[path = "api_check/ages.rs"]
+mod ages;
 #[path = "support/control_plane.rs"]
 mod control_plane;
 #[path = "api_check/envoy.rs"]
 mod envoy;
+#[path = "api_check/freshness.rs"]
+mod freshness;
 #[path = "api_check/native.rs"]
 mod native;
 #[path = "api_check/never_allow.rs"]
 mod never_allow;
+#[path = "api_check/stale.rs"]
+mod stale;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use doorward::edge::envoy::SubjectSource;
+use doorward::model::freshness::FreshnessPolicy;
 use doorward::model::id::AccountId;
 use doorward::model::object::Change;
 use doorward::model::revision::{Revision, StoreId};
@@ -31,6 +38,7 @@ use doorward::proto::envoy::authorization_server::Authorization as _;
 use doorward::services::check::CheckService;
 use doorward::services::decision_point::DecisionPoint;
 use doorward::services::ext_authz::ExtAuthzService;
+use doorward::services::freshness::Freshness;
 use doorward::snapshot::build::Snapshot;
 use doorward::snapshot::handle::SnapshotHandle;
 use doorward::statefile::node::Format;
@@ -97,6 +105,7 @@ struct Doors {
     native: CheckService,
     envoy: ExtAuthzService,
     metrics: Metrics,
+    freshness: Freshness,
 }
 
 // === impl Doors ===
@@ -104,14 +113,20 @@ struct Doors {
 impl Doors {
     /// Doors with nothing behind them yet.
     fn closed(account: Option<&str>) -> Self {
+        Self::closed_with(account, FreshnessPolicy::default())
+    }
+
+    /// The same where an operator says otherwise about freshness.
+    fn closed_with(account: Option<&str>, policy: FreshnessPolicy) -> Self {
         let snapshots = SnapshotHandle::default();
         let clock = HandClock::at("2026-03-02T12:00:00Z");
         let metrics = Metrics::default();
         let account = account.map(|id| id.parse::<AccountId>().unwrap());
-        let point = DecisionPoint::new(snapshots.clone(), clock.clock(), account, metrics.clone(), 0xd00d);
+        let freshness = Freshness::new(snapshots.clone(), clock.clock(), metrics.clone(), policy);
+        let point = DecisionPoint::of(freshness.clone(), account, 0xd00d);
         let sources = vec![SubjectSource::Bearer, SubjectSource::ContextExtensions, SubjectSource::Header];
         let envoy = ExtAuthzService::new(point.clone(), Some(HEADER.to_owned()), sources);
-        Self { snapshots, clock, native: CheckService::new(point), envoy, metrics }
+        Self { snapshots, clock, native: CheckService::new(point), envoy, metrics, freshness }
     }
 
     /// Doors to one account.
@@ -123,13 +138,17 @@ impl Doors {
 
     /// Publishes the accounts of these state files at revision 41.
     fn publish(&self, files: &[&str]) {
+        self.publish_at(41, files);
+    }
+
+    fn publish_at(&self, revision: u64, files: &[&str]) {
         let now = self.clock.now();
         let mut state = State::default();
         for file in files {
             let loaded = statefile::load(file, Format::Yaml, now);
             let Loaded { state: of_file, .. } = loaded.unwrap_or_else(|problems| panic!("{problems:?}"));
             let changes: Vec<_> = of_file.records().map(Change::Put).collect();
-            state.apply(Revision::new(41), &changes).unwrap();
+            state.apply(Revision::new(revision), &changes).unwrap();
         }
         let store: StoreId = STORE.parse().unwrap();
         let snapshot = Snapshot::build(store, &state, None).unwrap();

@@ -26,6 +26,8 @@ use crate::support::http;
 use crate::support::process::{Doorward, PATIENCE};
 use crate::support::rpc::{Rpc, until};
 
+#[path = "processes/freshness.rs"]
+mod freshness;
 mod support;
 
 const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";

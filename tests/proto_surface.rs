@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use doorward::proto::DESCRIPTORS;
-use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, MessageDescriptor};
+use prost_reflect::{Cardinality, DescriptorPool, FieldDescriptor, MessageDescriptor, MethodDescriptor};
 
 const PACKAGES: [&str; 2] = ["doorward.v1", "envoy.service.auth.v3"];
 
@@ -51,6 +51,19 @@ fn envoys_fields_have_envoys_numbers() {
     ] {
         assert!(surface.iter().any(|found| found == line), "`{line}` is not on the wire");
     }
+}
+
+/// A client that may not be answered from before its write passes the token of the write on.
+#[test]
+fn every_answer_to_a_mutation_has_a_revision_token() {
+    let pool = DescriptorPool::decode(DESCRIPTORS).unwrap();
+    let methods = pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let mutation = |name: &str| ["Create", "Update", "Delete"].iter().any(|verb| name.starts_with(verb));
+    let mutations: Vec<_> = methods.filter(|method| mutation(method.name())).collect();
+    assert!(mutations.len() >= 24, "eight nouns have three each");
+    let without = mutations.iter().filter(|method| method.output().get_field_by_name("revision_token").is_none());
+    let without: Vec<_> = without.map(MethodDescriptor::full_name).collect();
+    assert!(without.is_empty(), "{without:?}");
 }
 
 /// One line a field, enum value or method, sorted.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -35,6 +36,12 @@ pub struct CheckArgs {
     /// Name of an attribute known to be absent; may be repeated
     #[arg(long = "absent", value_name = "NAME")]
     absent: Vec<String>,
+    /// Answer with the state of this revision or a later one, as in `revisionToken` of a write; waits for it
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TOKEN")]
+    at_least_revision: String,
+    /// Answer with a state that was the newest no longer ago than this; waits for one
+    #[arg(long, value_parser = seconds, allow_negative_numbers = true, value_name = "SECONDS")]
+    max_age: Option<prost_types::Duration>,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -43,6 +50,13 @@ pub struct CheckArgs {
 pub(super) fn name_and_value(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A time in seconds, whole or not.
+fn seconds(text: &str) -> Result<prost_types::Duration, String> {
+    let time = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let time = time.and_then(|time| prost_types::Duration::try_from(time).ok());
+    time.ok_or_else(|| "write a number of seconds that is not negative, such as 2.5".to_owned())
 }
 
 /// Runs the command; returns the exit code.
@@ -73,6 +87,8 @@ fn request(args: &CheckArgs) -> pb::CheckRequest {
         permission: args.permission.clone(),
         attributes,
         absent: args.absent.clone(),
+        at_least_revision: args.at_least_revision.clone(),
+        max_age: args.max_age,
     }
 }
 
@@ -101,4 +117,20 @@ pub(super) fn decided(decision: pb::Decision, reason: &pb::Reason, revision: u64
         _ => String::new(),
     };
     format!("{decision} ({code}){by}; revision {revision}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_a_number_of_seconds_that_is_not_negative() {
+        let age = |seconds, nanos| Ok(prost_types::Duration { seconds, nanos });
+        assert_eq!(seconds("0"), age(0, 0));
+        assert_eq!(seconds("60"), age(60, 0));
+        assert_eq!(seconds("2.5"), age(2, 500_000_000));
+        for text in ["", "x", "-1", "NaN", "inf", "1e400", "1e300"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
 }

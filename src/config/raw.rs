@@ -45,6 +45,15 @@ pub struct RawCheck {
     /// Largest request message in bytes [default: 4194304]
     #[arg(id = "max-message-bytes", long, env = "DOORWARD_MAX_MESSAGE_BYTES", value_name = "BYTES")]
     pub max_message_bytes: Option<usize>,
+    /// Milliseconds a call waits at most for the freshness it demands [default: 1000]; 0 for never
+    #[arg(id = "max-wait-ms", long, env = "DOORWARD_MAX_WAIT_MS", value_name = "MILLISECONDS")]
+    pub max_wait_ms: Option<u64>,
+    /// What checks get from a stale snapshot: `serve`, `deny` or `unavailable` [default: serve]
+    #[arg(id = "stale-mode", long, env = "DOORWARD_STALE_MODE", value_name = "MODE")]
+    pub stale_mode: Option<String>,
+    /// Seconds without news of the control plane past which a snapshot is stale [default: 60, or three heartbeats]
+    #[arg(id = "max-staleness-seconds", long, env = "DOORWARD_MAX_STALENESS_SECONDS", value_name = "SECONDS")]
+    pub max_staleness_seconds: Option<u64>,
 }
 
 /// Envoy's door.
@@ -198,6 +207,9 @@ impl RawConfig {
                 account: check.account.or(self.check.account),
                 reflection: check.reflection.or(self.check.reflection),
                 max_message_bytes: check.max_message_bytes.or(self.check.max_message_bytes),
+                max_wait_ms: check.max_wait_ms.or(self.check.max_wait_ms),
+                stale_mode: check.stale_mode.or(self.check.stale_mode),
+                max_staleness_seconds: check.max_staleness_seconds.or(self.check.max_staleness_seconds),
             },
             ext_authz: RawExtAuthz {
                 subject_header: ext_authz.subject_header.or(self.ext_authz.subject_header),

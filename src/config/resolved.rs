@@ -5,12 +5,18 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::raw::{RawConfig, RawSync};
+use super::raw::{RawCheck, RawConfig, RawExtAuthz, RawSync};
 use crate::edge::envoy::SubjectSource;
+use crate::model::freshness::{FreshnessPolicy, StaleMode};
 use crate::model::id::{AccountId, EnvironmentId};
 use crate::model::scope::{Environments, Scope};
 use crate::model::text::Name;
 use crate::telemetry::log::{LogFormat, parse_filter};
+
+/// The longest that a call may be let wait: below the ten seconds after which the server ends it.
+const MOST_WAIT: Duration = Duration::from_secs(9);
+/// A week.
+const MOST_STALENESS_SECONDS: u64 = 7 * 86_400;
 
 /// Which parts of Doorward a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,8 @@ pub struct CheckConfig {
     pub subject_header: Option<String>,
     /// Where Envoy's requests name a subject, in order.
     pub subject_sources: Vec<SubjectSource>,
+    /// How long calls wait for a fresher snapshot, and what becomes of a stale one.
+    pub freshness: FreshnessPolicy,
 }
 
 /// The store.
@@ -169,10 +177,11 @@ struct Resolver {
 impl Resolver {
     fn config(&mut self, raw: RawConfig, role: Role) -> Option<Config> {
         let RawConfig { check, ext_authz, admin, metrics, store, sync, log, drain } = raw;
-        let check = self.check(check, ext_authz, role);
+        let heartbeat = self.seconds("sync.heartbeat_seconds", sync.heartbeat_seconds, 5, 1..=3_600);
+        let freshness = self.freshness(&check, heartbeat, role);
+        let check = self.check(check, ext_authz, freshness, role);
         let admin = self.admin(admin.listen.as_deref());
         let metrics = self.optional_address("metrics.listen", metrics.listen.as_deref(), "127.0.0.1:7073");
-        let heartbeat = self.seconds("sync.heartbeat_seconds", sync.heartbeat_seconds, 5, 1..=3_600);
         let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
         let upstream = match role {
             Role::Sidecar => self.upstream(sync, &directory),
@@ -198,7 +207,40 @@ impl Resolver {
         None
     }
 
-    fn check(&mut self, raw: super::raw::RawCheck, ext: super::raw::RawExtAuthz, role: Role) -> CheckConfig {
+    /// How long calls wait, and how old a snapshot may be.
+    fn freshness(&mut self, raw: &RawCheck, heartbeat: Duration, role: Role) -> FreshnessPolicy {
+        let usual = FreshnessPolicy::default();
+        let max_wait = raw.max_wait_ms.map_or(usual.max_wait, Duration::from_millis);
+        if max_wait > MOST_WAIT {
+            let (given, most) = (max_wait.as_millis(), MOST_WAIT.as_millis());
+            self.refuse::<()>(
+                "check.max_wait_ms",
+                format!("{given} is more than {most}; a call ends after 10 seconds"),
+            );
+        }
+        let stale_mode = raw.stale_mode.as_deref().map_or(Some(usual.stale_mode), |name| self.stale_mode(name));
+        let stale_mode = stale_mode.unwrap_or(usual.stale_mode);
+        let default = usual.max_staleness.max(heartbeat * 3).as_secs();
+        let key = "check.max_staleness_seconds";
+        let max_staleness = self.seconds(key, raw.max_staleness_seconds, default, 1..=MOST_STALENESS_SECONDS);
+        if role != Role::ControlPlane && max_staleness <= heartbeat * 2 {
+            let (given, least) = (max_staleness.as_secs(), heartbeat.as_secs() * 2);
+            let problem = format!(
+                "{given} is not above two heartbeats, {least} seconds, so a single one that is late would make a snapshot \
+                 stale; raise it, or lower `sync.heartbeat_seconds`"
+            );
+            self.refuse::<()>(key, problem);
+        }
+        FreshnessPolicy { max_wait, stale_mode, max_staleness }
+    }
+
+    fn stale_mode(&mut self, name: &str) -> Option<StaleMode> {
+        let known = StaleMode::NAMES.into_iter().find(|(known, _)| *known == name);
+        let problem = || format!("`{}` is none of serve, deny, unavailable", name.escape_debug());
+        known.map(|(_, mode)| mode).or_else(|| self.refuse("check.stale_mode", problem()))
+    }
+
+    fn check(&mut self, raw: RawCheck, ext: RawExtAuthz, freshness: FreshnessPolicy, role: Role) -> CheckConfig {
         let listen = self.optional_address("check.listen", raw.listen.as_deref(), "127.0.0.1:7070");
         if listen.is_none()
             && raw.socket.is_none()
@@ -231,6 +273,7 @@ impl Resolver {
             max_message_bytes,
             subject_header: subject_header.unwrap_or(None),
             subject_sources,
+            freshness,
         }
     }
 

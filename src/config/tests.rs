@@ -1,7 +1,10 @@
 //! Configuration: unknown keys, defaults, and all errors at once.
 
+use std::time::Duration;
+
 use super::raw::{Flags, RawConfig};
 use super::resolved::{Config, InvalidConfig, Role};
+use crate::model::freshness::{FreshnessPolicy, StaleMode};
 
 fn resolve(toml: &str, role: Role) -> Result<Config, InvalidConfig> {
     Config::resolve(RawConfig::from_toml(toml).unwrap(), role)
@@ -92,4 +95,32 @@ fn flags_win_over_the_file() {
 fn a_process_nobody_could_ask_is_refused() {
     assert_eq!(problems("[check]\nlisten = 'off'", Role::Sidecar)[0], "check.listen");
     assert!(resolve("[check]\nlisten = 'off'\nsocket = '/tmp/x'", Role::Serve).is_ok());
+}
+
+#[test]
+fn the_freshness_has_its_documented_defaults_and_is_read() {
+    let policy = |toml: &str| resolve(toml, Role::Serve).unwrap().check.freshness;
+    assert_eq!(policy(""), FreshnessPolicy::default());
+    let typed = "[check]\nmax_wait_ms = 0\nstale_mode = 'deny'\nmax_staleness_seconds = 11";
+    let (max_wait, max_staleness) = (Duration::ZERO, Duration::from_secs(11));
+    assert_eq!(policy(typed), FreshnessPolicy { max_wait, stale_mode: StaleMode::Deny, max_staleness });
+    assert_eq!(policy("[check]\nmax_wait_ms = 9000").max_wait, Duration::from_secs(9));
+    assert_eq!(policy("[check]\nstale_mode = 'unavailable'").stale_mode, StaleMode::Unavailable);
+    // Who has slow heartbeats and says nothing else gets a limit that fits them.
+    assert_eq!(policy("[sync]\nheartbeat_seconds = 60").max_staleness, Duration::from_mins(3));
+}
+
+#[test]
+fn a_freshness_that_cannot_be_kept_is_refused() {
+    let all = "[check]\nmax_wait_ms = 9001\nstale_mode = 'maybe'\nmax_staleness_seconds = 604801";
+    let keys = ["check.max_wait_ms", "check.stale_mode", "check.max_staleness_seconds"];
+    assert_eq!(problems(all, Role::Serve), keys);
+    for (heartbeat, staleness) in [(5, 10), (5, 1), (30, 60), (3_600, 7_200)] {
+        let toml = format!("[check]\nmax_staleness_seconds = {staleness}\n[sync]\nheartbeat_seconds = {heartbeat}");
+        let message = resolve(&toml, Role::Serve).unwrap_err().to_string();
+        assert!(message.contains("check.max_staleness_seconds") && message.contains("two heartbeats"), "{message}");
+        // A control plane answers no checks.
+        assert!(resolve(&toml, Role::ControlPlane).is_ok());
+    }
+    assert!(resolve("[check]\nmax_staleness_seconds = 11", Role::Serve).is_ok());
 }

@@ -73,6 +73,8 @@ pub const CATALOGUE_NAME_BYTES: usize = 256;
 
 /// Questions of a batch, and permissions of a `Resolve`.
 pub const BATCH_ITEMS: usize = 1_000;
+/// Calls that wait at once for a snapshot as fresh as they demand.
+pub const WAITING_CALLS: usize = 4_096;
 /// Services that a listing is limited to.
 pub const LISTED_SERVICES: usize = 100;
 /// Bytes of a residual: of its texts, and 32 more for each of its nodes and values.

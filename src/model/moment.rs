@@ -67,6 +67,12 @@ impl Moment {
         Self(self.0.saturating_add(nanoseconds as i128))
     }
 
+    /// The instant this long before; the first there is where that is none.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(i128::try_from(time.as_nanos()).unwrap_or(i128::MAX)))
+    }
+
     /// Nanoseconds since local midnight in `offset`.
     #[must_use]
     pub const fn time_of_day(self, offset: Offset) -> i64 {
@@ -80,10 +86,11 @@ impl Moment {
         (self.day(Offset::UTC) + 3).rem_euclid(7) as u8
     }
 
-    /// The instant so long ago.
+    /// How long before this another instant was; zero for one that is later.
     #[must_use]
-    pub const fn before(self, time: Duration) -> Self {
-        Self(self.0.saturating_sub(time.as_nanos().cast_signed()))
+    pub fn since(self, earlier: Self) -> Duration {
+        let nanoseconds = self.0.saturating_sub(earlier.0).max(0);
+        u64::try_from(nanoseconds).map_or(Duration::MAX, Duration::from_nanos)
     }
 
     const fn local(self, offset: Offset) -> i128 {

@@ -8,7 +8,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 use super::shutdown::ShutdownSignal;
-use crate::snapshot::handle::SnapshotHandle;
+use crate::services::freshness::Freshness;
 use crate::telemetry::metrics::Metrics;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -19,8 +19,8 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Pages {
     /// Every series.
     pub metrics: Metrics,
-    /// `None` in a role that answers no checks: it is ready once it listens.
-    pub snapshots: Option<SnapshotHandle>,
+    /// Of the snapshots; `None` in a role that answers no checks: it is ready once it listens.
+    pub freshness: Option<Freshness>,
     /// A process that drains is not ready.
     pub shutdown: ShutdownSignal,
 }
@@ -41,6 +41,9 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
 
 /// `OpenMetrics` for scrapers that say that they read it, and the older format for everybody else.
 async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> impl IntoResponse {
+    if let Some(freshness) = &pages.freshness {
+        freshness.show_age();
+    }
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (format, text) = if accepted.any(|types| types.contains("application/openmetrics-text")) {
         (OPEN_METRICS, pages.metrics.open_metrics())
@@ -54,8 +57,8 @@ async fn ready(State(pages): State<Pages>) -> impl IntoResponse {
     if !pages.shutdown.is_serving() {
         return (StatusCode::SERVICE_UNAVAILABLE, "the process is draining\n".to_owned());
     }
-    match pages.snapshots.map(|snapshots| snapshots.current()) {
+    match pages.freshness.map(|freshness| freshness.ready()) {
         Some(Err(not_ready)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{not_ready}\n")),
-        Some(Ok(_)) | None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(Ok(())) | None => (StatusCode::OK, "ok\n".to_owned()),
     }
 }

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
@@ -124,9 +123,7 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     });
     let sockets = Sockets::bind(&config, role).await?;
     let addresses = sockets.addresses();
-    let (published, _) = watch::channel(None);
-    let (served, _) = watch::channel(None);
-    let check = CheckSide { snapshots, clock, metrics, published, served };
+    let check = CheckSide::new(snapshots, clock, metrics, config.check.freshness);
     let mut background = JoinSet::new();
     let leaving = match (&config.upstream, &control) {
         (Some(upstream), _) => {
@@ -269,8 +266,8 @@ impl Process<'_> {
             tasks.spawn(serve_tcp("admin", listener, routes, end.clone()));
         }
         if let Some(listener) = metrics {
-            let snapshots = self.answers_checks().then(|| self.check.snapshots.clone());
-            let pages = Pages { metrics: self.check.metrics.clone(), snapshots, shutdown: end.clone() };
+            let freshness = self.answers_checks().then(|| self.check.freshness.clone());
+            let pages = Pages { metrics: self.check.metrics.clone(), freshness, shutdown: end.clone() };
             tasks.spawn(async move { TaskEnd::of("metrics", http::serve(listener, pages).await) });
         }
         Ok(file)

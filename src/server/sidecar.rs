@@ -13,6 +13,7 @@ use super::run::TaskEnd;
 use super::shutdown::ShutdownSignal;
 use crate::clock::Clock;
 use crate::config::resolved::CheckConfig;
+use crate::model::freshness::FreshnessPolicy;
 use crate::model::revision::RevisionToken;
 use crate::proto::DESCRIPTORS;
 use crate::proto::doorward::authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME as NATIVE};
@@ -20,6 +21,7 @@ use crate::proto::envoy::authorization_server::{AuthorizationServer, SERVICE_NAM
 use crate::services::check::CheckService;
 use crate::services::decision_point::DecisionPoint;
 use crate::services::ext_authz::ExtAuthzService;
+use crate::services::freshness::{Freshness, Refusing};
 use crate::snapshot::handle::SnapshotHandle;
 use crate::sync::apply::Applied;
 use crate::sync::disk::{Kept, SavedSnapshot};
@@ -43,6 +45,8 @@ pub struct CheckSide {
     pub published: watch::Sender<Option<RevisionToken>>,
     /// The state that the current snapshot was made of.
     pub served: watch::Sender<Option<Served>>,
+    /// What calls may demand of the snapshots, and what they are good for.
+    pub freshness: Freshness,
 }
 
 /// How a check side follows.
@@ -68,6 +72,14 @@ const HEALTH: [&str; 3] = ["", NATIVE, ENVOY];
 // === impl CheckSide ===
 
 impl CheckSide {
+    /// A check side that has nothing yet.
+    #[must_use]
+    pub fn new(snapshots: SnapshotHandle, clock: Clock, metrics: Metrics, policy: FreshnessPolicy) -> Self {
+        let freshness = Freshness::new(snapshots.clone(), clock.clone(), metrics.clone(), policy);
+        let (published, served) = (watch::Sender::new(None), watch::Sender::new(None));
+        Self { snapshots, clock, metrics, published, served, freshness }
+    }
+
     /// Follows `source` and publishes what it brings, in tasks that never end by themselves. What comes back ends them in
     /// order.
     pub fn follow<S: WatchSource>(&self, source: S, following: Following, tasks: &mut JoinSet<TaskEnd>) -> Leaving {
@@ -86,21 +98,24 @@ impl CheckSide {
         };
         let publisher = self.publisher(states, refused.clone());
         let applied = kept.map_or_else(Applied::default, |kept| {
-            let confirmed = Some((kept.state.revision, kept.confirmed));
+            let confirmed = Some((kept.state.revision, self.clock.steady_at(kept.confirmed)));
             let state = Some((kept.store, Arc::clone(&kept.state)));
             newest.send_replace(Newest { state, confirmed, ..Newest::default() });
             Applied::kept(kept.store, kept.state)
         });
         let instance = identity.instance.clone();
-        let (clock, metrics) = (self.clock.clone(), self.metrics.clone());
+        let (clock, metrics) = (self.clock.for_ages(), self.metrics.clone());
         let follower = Follower { source: Arc::clone(&source), limits, clock, metrics, identity, newest, refused };
         spawn(tasks, "watch follower", follower.run(applied));
         spawn(tasks, "snapshot publisher", publisher.run());
         spawn(tasks, "reporter", reporter.run());
+        let freshness = self.freshness.clone();
+        spawn(tasks, "staleness watcher", async move { freshness.watch_staleness().await });
         let keeper = saved.map(|saved| Keeper {
             saved,
             served: self.served.subscribe(),
             ending: ended,
+            clock: self.clock.clone(),
             metrics: self.metrics.clone(),
         });
         let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
@@ -125,8 +140,7 @@ impl CheckSide {
     pub async fn routes(&self, config: &CheckConfig, health: &HealthReporter, process: u64) -> Routes {
         // The library starts with SERVING; nothing is served before a snapshot is there.
         set_health(health, ServingStatus::NotServing).await;
-        let (snapshots, clock, metrics) = (self.snapshots.clone(), self.clock.clone(), self.metrics.clone());
-        let point = DecisionPoint::new(snapshots, clock, config.account, metrics, process);
+        let point = DecisionPoint::of(self.freshness.clone(), config.account, process);
         let native = AuthorizationServiceServer::new(CheckService::new(point.clone()));
         let ext_authz = ExtAuthzService::new(point, config.subject_header.clone(), config.subject_sources.clone());
         let envoy = AuthorizationServer::new(ext_authz);
@@ -140,18 +154,21 @@ impl CheckSide {
         if config.reflection { with_reflection(routes, &services) } else { routes }
     }
 
-    /// Tells the health: SERVING once there is a snapshot, `NOT_SERVING` for good once the process drains. It ends then, and
-    /// nobody else tells it, so that a snapshot that comes late cannot turn it back.
+    /// Tells the health: SERVING once there is a snapshot, `NOT_SERVING` as long as it is too old to be answered from, and for
+    /// good once the process drains. It ends then, and nobody else tells it, so that a snapshot that comes late cannot turn it
+    /// back.
     pub fn report_health(&self, health: HealthReporter, shutdown: ShutdownSignal) -> impl Future<Output = ()> + use<> {
-        let mut published = self.published.subscribe();
+        let (mut published, refusing) = (self.published.subscribe(), self.freshness.refusing());
         async move {
-            let ready = async { published.wait_for(Option::is_some).await.is_ok() };
-            let ready = tokio::select! {
-                ready = ready => ready,
-                () = shutdown.clone().draining() => false,
+            let told = async {
+                // An error means that nobody publishes any more, and so that there never will be a snapshot.
+                if published.wait_for(Option::is_some).await.is_ok() {
+                    tell_health(&health, refusing).await;
+                }
             };
-            if ready {
-                set_health(&health, ServingStatus::Serving).await;
+            tokio::select! {
+                () = told => {}
+                () = shutdown.clone().draining() => {}
             }
             shutdown.draining().await;
             set_health(&health, ServingStatus::NotServing).await;
@@ -194,6 +211,15 @@ fn load(saved: &SavedSnapshot) -> Option<Kept> {
             tracing::error!(error = &problem as &dyn std::error::Error, "the snapshot on disk is not used");
             None
         }
+    }
+}
+
+/// Tells the health of a process that has a snapshot, as often as it changes.
+async fn tell_health(health: &HealthReporter, mut refusing: Refusing) {
+    loop {
+        let status = if refusing.now() { ServingStatus::NotServing } else { ServingStatus::Serving };
+        set_health(health, status).await;
+        refusing.changed().await;
     }
 }
 

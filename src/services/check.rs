@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use tonic::{Request, Response, Status};
 
 use super::decision_point::{DecisionPoint, Undecided};
+use super::freshness::Standing;
 use super::status::undecided;
 use crate::eval::outcome::StatementReason;
 use crate::eval::{Outcome, Permit, Reason};
@@ -42,30 +43,52 @@ impl CheckService {
         Self { point }
     }
 
-    fn answer(&self, message: &pb::CheckRequest) -> Result<pb::CheckResponse, Undecided> {
-        let published = self.point.snapshots.current()?;
+    async fn checked(&self, request: &Request<pb::CheckRequest>) -> Result<pb::CheckResponse, Undecided> {
+        let message = request.get_ref();
+        let (at_least, max_age) = (&message.at_least_revision, message.max_age);
+        let published = self.point.snapshot(request.metadata(), at_least, max_age).await?;
+        self.answer(&published, message)
+    }
+
+    fn answer(&self, published: &Published, message: &pb::CheckRequest) -> Result<pb::CheckResponse, Undecided> {
         let supplied = to_supplied(&message.attributes, &message.absent);
         let request = to_request(message, &supplied, self.point.clock.moment())?;
-        let outcome = self.point.decide(&published, &message.account, &request)?;
+        let standing = self.point.freshness.standing(published)?;
+        if standing == Standing::DenyOnly {
+            return Ok(self.deny_stale(published, &request));
+        }
+        let outcome = self.point.decide(published, &message.account, &request)?;
         let decision_id = self.point.decision_id();
         log(&decision_id, &request, &outcome);
-        let (reason, valid_until) = (outcome.reason(), outcome.valid_until());
-        let decided = Decided { point: &self.point, published: &published, reason, valid_until, decision_id };
+        let (reason, valid_until) = (to_reason(&outcome.reason()), outcome.valid_until());
+        let decided = Decided { point: &self.point, published, reason, valid_until, decision_id };
         Ok(match outcome.permit() {
             Some(permit) => decided.allow(permit),
             None => decided.deny(),
         })
     }
 
+    /// What the names of a request come to is not looked at: the snapshot may not know them yet.
+    fn deny_stale(&self, published: &Published, request: &CheckRequest<'_>) -> pb::CheckResponse {
+        let decision_id = self.point.decision_id();
+        log_stale(&decision_id, request);
+        let reason = stale_reason();
+        Decided { point: &self.point, published, reason, valid_until: None, decision_id }.deny()
+    }
+
     fn stamp(&self, published: &Published) -> Stamp {
-        let (token, age) = (published.snapshot.token(), published.age(self.point.clock.moment()));
+        let (token, age) = (published.snapshot.token(), published.age(self.point.clock.steady()));
         (token.revision.get(), token.to_string(), prost_types::Duration::try_from(age).ok())
     }
 
     /// Counts what is no decision.
-    fn answered<R>(&self, api: Api, answer: impl FnOnce() -> Result<R, Status>) -> Result<Response<R>, Status> {
+    async fn answered<R>(
+        &self,
+        api: Api,
+        answer: impl Future<Output = Result<R, Status>>,
+    ) -> Result<Response<R>, Status> {
         let observer = self.point.metrics.check(api);
-        let answer = answer();
+        let answer = answer.await;
         observer.outcome(if answer.is_ok() { "answer" } else { "error" });
         answer.map(Response::new)
     }
@@ -75,7 +98,7 @@ impl CheckService {
 impl AuthorizationService for CheckService {
     async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
         let observer = self.point.metrics.check(Api::Native);
-        match self.answer(request.get_ref()) {
+        match self.checked(&request).await {
             Ok(reply) => {
                 observer.outcome(if reply.decision() == pb::Decision::Allow { "allow" } else { "deny" });
                 Ok(Response::new(reply))
@@ -92,22 +115,23 @@ impl AuthorizationService for CheckService {
         request: Request<pb::BatchCheckRequest>,
     ) -> Result<Response<pb::BatchCheckResponse>, Status> {
         // Its items are counted one by one.
-        self.batch(request.get_ref()).map(Response::new).map_err(|problem| undecided(&problem))
+        self.batch(&request).await.map(Response::new).map_err(|problem| undecided(&problem))
     }
 
     async fn resolve(&self, request: Request<pb::ResolveRequest>) -> Result<Response<pb::ResolveResponse>, Status> {
-        self.answered(Api::Resolve, || self.resolved(request.get_ref()).map_err(|problem| undecided(&problem)))
+        let answer = async { self.resolved(&request).await.map_err(|problem| undecided(&problem)) };
+        self.answered(Api::Resolve, answer).await
     }
 
     async fn list_permissions(
         &self,
         request: Request<pb::ListPermissionsRequest>,
     ) -> Result<Response<pb::ListPermissionsResponse>, Status> {
-        self.answered(Api::ListPermissions, || self.listed(request.into_inner()))
+        self.answered(Api::ListPermissions, self.listed(request)).await
     }
 
     async fn filter(&self, request: Request<pb::FilterRequest>) -> Result<Response<pb::FilterResponse>, Status> {
-        self.answered(Api::Filter, || self.filtered(request.get_ref()))
+        self.answered(Api::Filter, self.filtered(&request)).await
     }
 }
 
@@ -125,6 +149,20 @@ pub(super) fn log(decision_id: &str, request: &CheckRequest<'_>, outcome: &Outco
         statement = reason.statement.map(|statement| statement.statement()),
         "decided"
     );
+}
+
+/// The code of a denial by age, where no step of a decision was taken.
+pub(super) const STALE_SNAPSHOT: &str = "stale_snapshot";
+
+/// Writes the one line about a request that is denied by age.
+pub(super) fn log_stale(decision_id: &str, request: &CheckRequest<'_>) {
+    let (subject, permission) = (request.subject, request.permission);
+    tracing::debug!(decision_id, decision = "DENY", code = STALE_SNAPSHOT, subject, permission, "decided");
+}
+
+/// The reason of a denial by age.
+fn stale_reason() -> pb::Reason {
+    pb::Reason { code: pb::ReasonCode::StaleSnapshot.into(), ..pb::Reason::default() }
 }
 
 fn to_request<'m>(
@@ -174,7 +212,7 @@ pub(super) const fn decision_of(permit: Option<&Permit>) -> pb::Decision {
 struct Decided<'a> {
     point: &'a DecisionPoint,
     published: &'a Published,
-    reason: Reason<'a>,
+    reason: pb::Reason,
     valid_until: Option<Moment>,
     decision_id: String,
 }
@@ -193,10 +231,10 @@ impl Decided<'_> {
 
     fn reply(self, decision: pb::Decision) -> pb::CheckResponse {
         let token = self.published.snapshot.token();
-        let age = self.published.age(self.point.clock.moment());
+        let age = self.published.age(self.point.clock.steady());
         pb::CheckResponse {
             decision: decision.into(),
-            reason: Some(to_reason(&self.reason)),
+            reason: Some(self.reason),
             revision: token.revision.get(),
             revision_token: token.to_string(),
             age: prost_types::Duration::try_from(age).ok(),

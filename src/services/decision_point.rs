@@ -3,11 +3,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use tonic::metadata::MetadataMap;
+
+use super::freshness::demand::{Demand, NotFresh, deadline};
+use super::freshness::{Freshness, StaleSnapshot, TooManyWaiting};
 use crate::clock::Clock;
 use crate::compile::account::AccountProgram;
 use crate::eval::Outcome;
 use crate::model::attribute::InvalidRequest;
 use crate::model::decision::{CheckRequest, Unanswerable};
+use crate::model::freshness::FreshnessPolicy;
 use crate::model::id::AccountId;
 use crate::snapshot::handle::{NotReady, Published, SnapshotHandle};
 use crate::telemetry::metrics::Metrics;
@@ -19,6 +24,8 @@ pub struct DecisionPoint {
     pub snapshots: SnapshotHandle,
     /// The clock of time conditions and ages.
     pub clock: Clock,
+    /// What calls may demand of the snapshot, and what it is good for.
+    pub freshness: Freshness,
     /// The account of requests that do not name one: configured, or the only one there was when it was first needed. It
     /// does not change then: requests of one tenant must not be judged in another because the first one went.
     account: Arc<OnceLock<AccountId>>,
@@ -33,6 +40,15 @@ pub enum Undecided {
     /// There is no snapshot yet.
     #[error(transparent)]
     NotReady(#[from] NotReady),
+    /// There is none that is as fresh as the call demands.
+    #[error(transparent)]
+    NotFresh(#[from] NotFresh),
+    /// There is none that is young enough for an answer.
+    #[error(transparent)]
+    Stale(#[from] StaleSnapshot),
+    /// The call would have to wait, and too many do.
+    #[error(transparent)]
+    TooManyWaiting(#[from] TooManyWaiting),
     /// The request cannot be used.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
@@ -51,7 +67,8 @@ struct DecisionIds {
 // === impl DecisionPoint ===
 
 impl DecisionPoint {
-    /// A decision point over `snapshots`; `process` tells the ids of this process from those of others.
+    /// A decision point over `snapshots` with the usual freshness; `process` tells the ids of this process from those of
+    /// others.
     #[must_use]
     pub fn new(
         snapshots: SnapshotHandle,
@@ -60,9 +77,49 @@ impl DecisionPoint {
         metrics: Metrics,
         process: u64,
     ) -> Self {
+        Self::of(Freshness::new(snapshots, clock, metrics, FreshnessPolicy::default()), account, process)
+    }
+
+    /// A decision point over the snapshots of `freshness`.
+    #[must_use]
+    pub fn of(freshness: Freshness, account: Option<AccountId>, process: u64) -> Self {
         let ids = Arc::new(DecisionIds { process, next: AtomicU64::new(0) });
         let account = Arc::new(account.map_or_else(OnceLock::new, OnceLock::from));
-        Self { snapshots, clock, account, metrics, ids }
+        let (snapshots, clock) = (freshness.snapshots().clone(), freshness.clock().clone());
+        let metrics = freshness.metrics().clone();
+        Self { snapshots, clock, freshness, account, metrics, ids }
+    }
+
+    /// The snapshot that a call is answered from: the current one, or, where the call demands more, one that meets that.
+    /// A call without demands costs a look at its fields: nothing waits, and what a wait needs is made for those that do.
+    ///
+    /// # Errors
+    /// [`Undecided`] where there is none.
+    pub async fn snapshot(
+        &self,
+        metadata: &MetadataMap,
+        at_least_revision: &str,
+        max_age: Option<prost_types::Duration>,
+    ) -> Result<Arc<Published>, Undecided> {
+        match Demand::read(at_least_revision, max_age, || self.clock.steady())? {
+            None => Ok(self.snapshots.current()?),
+            Some(demand) => Box::pin(self.freshness.snapshot(&demand, deadline(metadata))).await,
+        }
+    }
+
+    /// The same for what is no decision: a stale snapshot that may only deny answers nothing else.
+    ///
+    /// # Errors
+    /// [`Undecided`] where there is none.
+    pub async fn usable_snapshot(
+        &self,
+        metadata: &MetadataMap,
+        at_least_revision: &str,
+        max_age: Option<prost_types::Duration>,
+    ) -> Result<Arc<Published>, Undecided> {
+        let published = self.snapshot(metadata, at_least_revision, max_age).await?;
+        self.freshness.usable(&published)?;
+        Ok(published)
     }
 
     /// An id for one answer.
@@ -117,11 +174,15 @@ impl DecisionPoint {
 // === impl Undecided ===
 
 impl Undecided {
-    /// A stable code: those of rules §8, `unknown_account` and `not_ready`.
+    /// A stable code: those of rules §8, `unknown_account`, and those of a snapshot that is not there, not fresh enough or
+    /// stale.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotReady(_) => "not_ready",
+            Self::NotFresh(_) => "not_fresh",
+            Self::Stale(_) => "stale_snapshot",
+            Self::TooManyWaiting(_) => "too_many_waiting",
             Self::Invalid(_) => "bad_request",
             Self::Unanswerable(unanswerable) => unanswerable.code(),
         }
@@ -131,7 +192,7 @@ impl Undecided {
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
-            Self::NotReady(_) => None,
+            Self::NotReady(_) | Self::NotFresh(_) | Self::Stale(_) | Self::TooManyWaiting(_) => None,
             Self::Invalid(invalid) => Some(&invalid.field),
             Self::Unanswerable(unanswerable) => Some(unanswerable.field()),
         }

@@ -9,8 +9,9 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use tonic::{Code, Request, Response, Status};
 
-use super::check::{log, outcome_label};
+use super::check::{STALE_SNAPSHOT, log, log_stale, outcome_label};
 use super::decision_point::{DecisionPoint, Undecided};
+use super::freshness::Standing;
 use crate::edge::envoy::{Claim, Extensions, SubjectSource};
 use crate::eval::{Outcome, Permit};
 use crate::model::decision::{Decision, ReasonCode};
@@ -63,6 +64,11 @@ impl ExtAuthzService {
         if let Some(code) = nobody {
             return Ok(self.unauthenticated(decision_id, &published, code));
         }
+        if self.point.freshness.standing(&published)? == Standing::DenyOnly {
+            log_stale(decision_id, &request);
+            let fields = self.undecided_fields(decision_id, &published, STALE_SNAPSHOT);
+            return Ok(Answered::Decided(Decision::Deny, deny_message(&FORBIDDEN, decision_id, Struct { fields })));
+        }
         let outcome = self.point.decide(&published, "", &request)?;
         log(decision_id, &request, &outcome);
         let reason = outcome.reason();
@@ -113,13 +119,21 @@ impl ExtAuthzService {
 
     fn freshness(&self, decision_id: &str, published: &Published) -> BTreeMap<String, Value> {
         let token = published.snapshot.token();
-        let age = published.age(self.point.clock.moment());
+        let age = published.age(self.point.clock.steady());
         BTreeMap::from([
             ("decision_id".to_owned(), text(decision_id)),
             ("revision".to_owned(), number(as_double(token.revision.get()))),
             ("revision_token".to_owned(), text(&token)),
             ("age_ms".to_owned(), number(age.as_secs_f64() * 1_000.0)),
         ])
+    }
+
+    /// The metadata of a denial for which no statement was looked at.
+    fn undecided_fields(&self, decision_id: &str, published: &Published, code: &str) -> BTreeMap<String, Value> {
+        let mut fields = self.freshness(decision_id, published);
+        fields.insert("decision".to_owned(), text("DENY"));
+        fields.insert("code".to_owned(), text(code));
+        fields
     }
 
     /// The only place where an allowing answer is made, and it takes the proof (D13).
@@ -137,9 +151,7 @@ impl ExtAuthzService {
 
     fn unauthenticated(&self, decision_id: &str, published: &Published, code: &'static str) -> Answered {
         tracing::debug!(decision_id, decision = "DENY", code, "decided");
-        let mut fields = self.freshness(decision_id, published);
-        fields.insert("decision".to_owned(), text("DENY"));
-        fields.insert("code".to_owned(), text(code));
+        let fields = self.undecided_fields(decision_id, published, code);
         Answered::Unauthenticated(deny_message(&UNAUTHENTICATED, decision_id, Struct { fields }))
     }
 }
@@ -242,7 +254,8 @@ fn deny_message(denial: &Denial, decision_id: &str, metadata: Struct) -> pb::Che
 /// Doorward could not decide: Envoy's failure mode does. The client learns nothing but the id; the operator reads the rest.
 fn failed(problem: &Undecided, decision_id: &str) -> pb::CheckResponse {
     let code = match problem {
-        Undecided::NotReady(_) => Code::Unavailable,
+        Undecided::NotReady(_) | Undecided::NotFresh(_) | Undecided::Stale(_) => Code::Unavailable,
+        Undecided::TooManyWaiting(_) => Code::ResourceExhausted,
         Undecided::Invalid(_) | Undecided::Unanswerable(_) => Code::InvalidArgument,
     };
     tracing::warn!(decision_id, code = problem.code(), field = problem.field(), error = %problem, "could not decide");

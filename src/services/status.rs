@@ -46,6 +46,8 @@ fn cut(text: &str, limit: usize) -> String {
 pub fn undecided(problem: &Undecided) -> Status {
     match problem {
         Undecided::NotReady(_) => Status::unavailable(problem.to_string()),
+        Undecided::NotFresh(_) | Undecided::Stale(_) => Status::unavailable(format!("{}: {problem}", problem.code())),
+        Undecided::TooManyWaiting(_) => Status::resource_exhausted(format!("{}: {problem}", problem.code())),
         Undecided::Invalid(_) | Undecided::Unanswerable(_) => {
             let field = problem.field().unwrap_or_default().to_owned();
             invalid_argument(format!("{}: {problem}", problem.code()), [(field, problem.to_string())])

@@ -1,9 +1,10 @@
 //! The handle: any number of readers without a lock, publishers that can only go forward.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::build::Snapshot;
 use crate::model::moment::Moment;
@@ -12,7 +13,12 @@ use crate::model::moment::Moment;
 #[derive(Debug, Clone, Default)]
 pub struct SnapshotHandle {
     current: Arc<ArcSwapOption<Published>>,
+    listeners: Arc<ArcSwap<Listeners>>,
 }
+
+/// Who is told that there is another snapshot, or that the one that is there was confirmed. Readers never look at it.
+#[derive(Clone, Default)]
+struct Listeners(Vec<Arc<dyn Fn() + Send + Sync>>);
 
 /// A snapshot and when it was last known to be the newest.
 #[derive(Debug)]
@@ -48,7 +54,11 @@ impl SnapshotHandle {
             Some(seen) if is_later(seen, &next) => Some(Arc::clone(seen)),
             _ => Some(Arc::clone(&next)),
         });
-        before.is_none_or(|seen| !is_later(&seen, &next))
+        let published = before.is_none_or(|seen| !is_later(&seen, &next));
+        if published {
+            self.tell();
+        }
+        published
     }
 
     /// Notes that the current snapshot was the newest at `now`: the control plane said so.
@@ -56,6 +66,24 @@ impl SnapshotHandle {
         self.current.rcu(|seen| {
             seen.as_ref().map(|seen| Arc::new(Published { snapshot: Arc::clone(&seen.snapshot), confirmed: now }))
         });
+        self.tell();
+    }
+
+    /// Calls `told` after each change that readers can see from then on, for as long as the handle lives. It runs where the
+    /// change is made, so it has to be quick.
+    pub fn listen(&self, told: impl Fn() + Send + Sync + 'static) {
+        let told: Arc<dyn Fn() + Send + Sync> = Arc::new(told);
+        self.listeners.rcu(|listeners| {
+            let mut more = Listeners::clone(listeners);
+            more.0.push(Arc::clone(&told));
+            more
+        });
+    }
+
+    fn tell(&self) {
+        for listener in &self.listeners.load().0 {
+            listener();
+        }
     }
 }
 
@@ -64,13 +92,26 @@ fn is_later(seen: &Published, next: &Published) -> bool {
     seen.store == next.store && seen.revision > next.revision
 }
 
+// === impl Listeners ===
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} listeners", self.0.len())
+    }
+}
+
 // === impl Published ===
 
 impl Published {
-    /// How long ago the snapshot was last known to be the newest; zero if the clock went back.
+    /// When the snapshot was last known to be the newest.
+    #[must_use]
+    pub const fn confirmed(&self) -> Moment {
+        self.confirmed
+    }
+
+    /// How long ago the snapshot was last known to be the newest; zero for a time before that.
     #[must_use]
     pub fn age(&self, now: Moment) -> Duration {
-        let nanoseconds = now.nanoseconds() - self.confirmed.nanoseconds();
-        u64::try_from(nanoseconds).map_or(Duration::ZERO, Duration::from_nanos)
+        now.since(self.confirmed)
     }
 }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::disk::SavedSnapshot;
 use super::publish::Served;
+use crate::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 
 /// Between two files at least.
@@ -22,6 +23,8 @@ pub struct Keeper {
     pub served: watch::Receiver<Option<Served>>,
     /// Ends the process in order: what is served then is kept, too.
     pub ending: watch::Receiver<bool>,
+    /// For times that another process can read.
+    pub clock: Clock,
     /// Where files are counted.
     pub metrics: Metrics,
 }
@@ -58,6 +61,7 @@ impl Keeper {
 
     async fn save(&self, served: Served) {
         let saved = self.saved.clone();
+        let served = Served { confirmed: self.clock.wall_at(served.confirmed), ..served };
         let done = tokio::task::spawn_blocking(move || saved.save(&served)).await;
         match done {
             Ok(Ok(())) => self.metrics.snapshot_kept("ok"),

@@ -35,6 +35,10 @@ pub struct Metrics {
     check_seconds: Family<ApiLabels, Histogram>,
     snapshot_revision: Gauge,
     snapshot_confirmed: FloatGauge,
+    snapshot_age: FloatGauge,
+    stale: Gauge,
+    waits: Family<WaitLabels, Counter>,
+    waiting: Gauge,
     snapshot_builds: Histogram,
     snapshot_rejected: Counter,
     snapshot_retired: Gauge,
@@ -76,6 +80,11 @@ struct RejectedLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WaitLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AdminLabels {
     method: &'static str,
     code: &'static str,
@@ -107,6 +116,14 @@ pub struct CheckObserver<'m> {
     begun: Instant,
 }
 
+/// Counts one call as waiting for as long as it lives, and its wait when it is told how that ended, as cancelled where it
+/// never is.
+#[derive(Debug)]
+pub struct WaitObserver<'m> {
+    metrics: &'m Metrics,
+    outcome: &'static str,
+}
+
 /// Counts one watcher for as long as it lives.
 #[derive(Debug)]
 pub struct WatcherGuard(Gauge);
@@ -119,6 +136,10 @@ impl Default for Metrics {
         let check_seconds = Family::new_with_constructor((|| Histogram::new(CHECK_BUCKETS)) as fn() -> Histogram);
         let snapshot_revision = Gauge::default();
         let snapshot_confirmed = FloatGauge::default();
+        // Before the first snapshot there is no age, and no alarm about one.
+        let snapshot_age = FloatGauge::default();
+        snapshot_age.set(f64::NAN);
+        let (stale, waits, waiting) = (Gauge::default(), Family::default(), Gauge::default());
         let snapshot_builds = Histogram::new(BUILD_BUCKETS);
         let (snapshot_rejected, admin_refused) = (Counter::default(), Counter::default());
         let snapshot_retired = Gauge::default();
@@ -131,6 +152,14 @@ impl Default for Metrics {
         registry.register("snapshot_revision", "Revision of the published snapshot", snapshot_revision.clone());
         let help = "When the published snapshot was last known to be the newest, in Unix time";
         registry.register_with_unit("snapshot_confirmed_timestamp", help, Unit::Seconds, snapshot_confirmed.clone());
+        let help = "Time since the published snapshot was last known to be the newest; NaN before the first";
+        registry.register_with_unit("snapshot_age", help, Unit::Seconds, snapshot_age.clone());
+        let help = "Whether the published snapshot is older than `check.max_staleness_seconds`";
+        registry.register("stale", help, stale.clone());
+        let help = "Waits for a snapshot as fresh as a call demanded, by outcome";
+        registry.register("freshness_waits", help, Family::clone(&waits));
+        let help = "Calls that wait at the moment for a snapshot as fresh as they demand";
+        registry.register("freshness_waiting", help, waiting.clone());
         let help = "Time to build a snapshot";
         registry.register_with_unit("snapshot_build_duration", help, Unit::Seconds, snapshot_builds.clone());
         let help = "States no snapshot could be built of; the last good one stayed in use";
@@ -159,6 +188,10 @@ impl Default for Metrics {
             check_seconds,
             snapshot_revision,
             snapshot_confirmed,
+            snapshot_age,
+            stale,
+            waits,
+            waiting,
             snapshot_builds,
             snapshot_rejected,
             snapshot_retired,
@@ -206,6 +239,28 @@ impl Metrics {
     /// The published snapshot was known to be the newest at this time.
     pub fn confirmed(&self, at: Moment) {
         self.snapshot_confirmed.set(at.unix_seconds());
+    }
+
+    /// The published snapshot is this old.
+    pub fn age(&self, age: Duration) {
+        self.snapshot_age.set(age.as_secs_f64());
+    }
+
+    /// The published snapshot is too old, or not any more.
+    pub fn stale(&self, stale: bool) {
+        self.stale.set(stale.into());
+    }
+
+    /// Begins to observe a wait for a fresher snapshot.
+    #[must_use]
+    pub fn wait(&self) -> WaitObserver<'_> {
+        self.waiting.inc();
+        WaitObserver { metrics: self, outcome: "cancelled" }
+    }
+
+    /// A call was not let wait, as too many do.
+    pub fn wait_refused(&self) {
+        self.waits.get_or_create(&WaitLabels { outcome: "refused" }).inc();
     }
 
     /// So many bound statements are not known to the catalogue.
@@ -316,6 +371,22 @@ impl Drop for CheckObserver<'_> {
         self.metrics.checks.get_or_create(&CheckLabels { api: self.api, outcome: self.outcome }).inc();
         let seconds = self.begun.elapsed().as_secs_f64();
         self.metrics.check_seconds.get_or_create(&ApiLabels { api: self.api }).observe(seconds);
+    }
+}
+
+// === impl WaitObserver ===
+
+impl WaitObserver<'_> {
+    /// Says how the wait ended: `fresh`, `timeout` or `error`.
+    pub fn outcome(mut self, outcome: &'static str) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for WaitObserver<'_> {
+    fn drop(&mut self) {
+        self.metrics.waiting.dec();
+        self.metrics.waits.get_or_create(&WaitLabels { outcome: self.outcome }).inc();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{Doors, HEADER, SCHEMA, STATE, STORE, other_account};
 
 /// A request as Envoy sends it.
 #[derive(Clone, Default)]
-struct Asked {
+pub(crate) struct Asked {
     extensions: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, &'static str)>,
     raw: Vec<(&'static str, &'static str)>,
@@ -22,7 +22,7 @@ struct Asked {
 
 impl Asked {
     /// Whether Ada may read schemas in production.
-    fn ada() -> Self {
+    pub(crate) fn ada() -> Self {
         Self::default()
             .with("subject", "ada@example.com")
             .with("environment", "prod")
@@ -35,7 +35,7 @@ impl Asked {
         self
     }
 
-    fn without(mut self, key: &'static str) -> Self {
+    pub(crate) fn without(mut self, key: &'static str) -> Self {
         self.extensions.retain(|(known, _)| *known != key);
         self
     }
@@ -50,7 +50,7 @@ impl Asked {
         self
     }
 
-    fn message(self) -> wire::CheckRequest {
+    pub(crate) fn message(self) -> wire::CheckRequest {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         let raw = |(key, value): (&str, &str)| wire::HeaderValue {
             key: key.to_owned(),

@@ -1,10 +1,14 @@
 //! `doorward.v1.AuthorizationService`.
 
 use std::collections::HashSet;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use doorward::proto::doorward as pb;
+use doorward::services::decision_point::DecisionPoint;
 use tonic::Code;
+use tonic::metadata::MetadataMap;
 
 use crate::control_plane::fields;
 use crate::{ACCOUNT, Doors, OTHER, SCHEMA, STATE, STORE, other_account, question, with};
@@ -269,4 +273,21 @@ async fn the_only_account_stays_the_account_of_requests_that_name_none() {
     doors.publish(&[&other_account()]);
     let refused = doors.check(question("settings:schemas:read")).await.unwrap_err();
     assert_eq!((refused.code(), fields(&refused)), (Code::InvalidArgument, vec!["account".to_owned()]), "{refused}");
+}
+
+/// Without a runtime there is no timer, no task and nobody who would wake it: the first look is the answer.
+#[test]
+fn a_call_without_demands_neither_waits_nor_allocates() {
+    let doors = Doors::open();
+    let point = DecisionPoint::of(doors.freshness.clone(), None, 0);
+    let metadata = MetadataMap::new();
+    let mut revision = 0;
+    let info = allocation_counter::measure(|| {
+        let mut asked = pin!(point.snapshot(&metadata, "", None));
+        let mut context = Context::from_waker(Waker::noop());
+        if let Poll::Ready(Ok(published)) = asked.as_mut().poll(&mut context) {
+            revision = published.snapshot.revision().get();
+        }
+    });
+    assert_eq!((revision, info.count_total), (41, 0));
 }

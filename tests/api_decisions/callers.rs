@@ -57,7 +57,7 @@ impl Door {
     }
 
     async fn batch(&self, items: Vec<pb::CheckRequest>, semantic: i32) -> Result<pb::BatchCheckResponse, Status> {
-        let request = pb::BatchCheckRequest { items, semantic };
+        let request = pb::BatchCheckRequest { items, semantic, ..pb::BatchCheckRequest::default() };
         self.client.clone().batch_check(request).await.map(tonic::Response::into_inner)
     }
 

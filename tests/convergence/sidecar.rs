@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use doorward::clock::Clock;
 use doorward::model::digest::Digest;
+use doorward::model::freshness::FreshnessPolicy;
 use doorward::model::revision::{Revision, RevisionToken, StoreId};
 use doorward::model::scope::Scope;
 use doorward::proto::doorward::watch_service_server::WatchServiceServer;
@@ -16,7 +17,6 @@ use doorward::sync::follow::{Identity, StreamLimits};
 use doorward::sync::publish::Served;
 use doorward::sync::source::LocalSource;
 use doorward::telemetry::metrics::Metrics;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::weather::{HEARTBEAT, Way};
@@ -50,13 +50,8 @@ impl Sidecar {
     }
 
     fn run(&mut self) {
-        let side = CheckSide {
-            snapshots: SnapshotHandle::default(),
-            clock: self.clock.clone(),
-            metrics: Metrics::default(),
-            published: watch::channel(None).0,
-            served: watch::channel(None).0,
-        };
+        let clock = self.clock.clone();
+        let side = CheckSide::new(SnapshotHandle::default(), clock, Metrics::default(), FreshnessPolicy::default());
         let identity =
             Identity { client: self.name.to_owned(), accounts: from_scope(&self.scope), ..Identity::default() };
         let identity = Identity { instance: self.name.replace(' ', "-"), ..identity };

@@ -178,12 +178,12 @@ impl Way {
     }
 }
 
-/// The event without the last of what it brings.
+/// The event without the last of what it brings. A revision alone is not altered: the digest does not hold it.
 fn altered(mut event: pb::WatchResponse) -> pb::WatchResponse {
     match &mut event.event {
         Some(Event::Reset(reset)) => drop(reset.objects.pop()),
         Some(Event::Change(change)) => drop(change.changes.pop()),
-        Some(Event::Heartbeat(beat)) => beat.revision += 1,
+        Some(Event::Heartbeat(beat)) => drop(beat.digest.pop()),
         None => {}
     }
     event

@@ -35,10 +35,11 @@ impl Driver for Grpc {
     }
 
     fn resolve(&self, question: &Question) -> Option<&'static str> {
-        let pb::CheckRequest { account, user, environment, level, permission, attributes, absent } =
+        let pb::CheckRequest { account, user, environment, level, permission, attributes, absent, .. } =
             self.message(question);
         let permissions = vec![pb::PermissionQuery { permission, attributes, absent }];
-        let request = pb::ResolveRequest { account, user, environment, level, permissions };
+        let request =
+            pb::ResolveRequest { account, user, environment, level, permissions, ..pb::ResolveRequest::default() };
         let reply = self.server.at(&question.time, async |channel| {
             AuthorizationServiceClient::new(channel).resolve(request).await.map(tonic::Response::into_inner)
         });
@@ -61,7 +62,16 @@ impl Grpc {
         let Question { user, environment, level, permission, attributes, absent, time: _ } = question.clone();
         let attributes = attributes.into_iter().map(|(name, values)| (name, pb::AttributeValues { values }));
         let (account, attributes) = (self.account.to_string(), attributes.collect());
-        pb::CheckRequest { account, user, environment, level, permission, attributes, absent }
+        pb::CheckRequest {
+            account,
+            user,
+            environment,
+            level,
+            permission,
+            attributes,
+            absent,
+            ..pb::CheckRequest::default()
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use doorward::compile::shipped_global;
 use doorward::config::resolved::CheckConfig;
 use doorward::identity::credential::{Credential, RANDOM_BYTES};
 use doorward::model::credential::CredentialRole;
+use doorward::model::freshness::FreshnessPolicy;
 use doorward::model::mutation::{Actor, Edit, Mutation};
 use doorward::model::object::{Object, ObjectKey, Record};
 use doorward::model::revision::Revision;
@@ -172,6 +173,7 @@ fn config() -> CheckConfig {
         max_message_bytes: MESSAGE_BYTES,
         subject_header: None,
         subject_sources: Vec::new(),
+        freshness: FreshnessPolicy::default(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `Filter`: what is left of a decision, as a message.
 
-use tonic::Status;
+use tonic::{Request, Status};
 
 use super::{CheckService, to_code, to_supplied, to_timestamp};
 use crate::eval;
@@ -16,9 +16,11 @@ use crate::snapshot::handle::Published;
 // === impl CheckService ===
 
 impl CheckService {
-    pub(super) fn filtered(&self, message: &pb::FilterRequest) -> Result<pb::FilterResponse, Status> {
+    pub(super) async fn filtered(&self, request: &Request<pb::FilterRequest>) -> Result<pb::FilterResponse, Status> {
         let refused = |problem: Undecided| undecided(&problem);
-        let published = self.point.snapshots.current().map_err(|problem| refused(problem.into()))?;
+        let message = request.get_ref();
+        let (at_least, max_age) = (&message.at_least_revision, message.max_age);
+        let published = self.point.usable_snapshot(request.metadata(), at_least, max_age).await.map_err(refused)?;
         let program = self.point.program(&published, &message.account).map_err(refused)?;
         let supplied = to_supplied(&message.attributes, &message.absent);
         let request = self.filter_request(message, &supplied).map_err(refused)?;

@@ -1,5 +1,7 @@
 //! `Resolve`: three-valued answers for a list of permissions.
 
+use tonic::Request;
+
 use super::{CheckService, answer_error, bounded, to_reason, to_supplied, to_timestamp};
 use crate::compile::account::AccountProgram;
 use crate::eval;
@@ -13,8 +15,13 @@ use crate::services::decision_point::Undecided;
 // === impl CheckService ===
 
 impl CheckService {
-    pub(super) fn resolved(&self, message: &pb::ResolveRequest) -> Result<pb::ResolveResponse, Undecided> {
-        let published = self.point.snapshots.current()?;
+    pub(super) async fn resolved(
+        &self,
+        request: &Request<pb::ResolveRequest>,
+    ) -> Result<pb::ResolveResponse, Undecided> {
+        let message = request.get_ref();
+        let (at_least, max_age) = (&message.at_least_revision, message.max_age);
+        let published = self.point.usable_snapshot(request.metadata(), at_least, max_age).await?;
         bounded("permissions", message.permissions.len(), limits::BATCH_ITEMS)?;
         let program = self.point.program(&published, &message.account)?;
         let at = self.point.clock.moment();
@@ -37,7 +44,7 @@ fn answer(
     query: &pb::PermissionQuery,
     at: Moment,
 ) -> Result<pb::ResolvedPermission, Undecided> {
-    let pb::ResolveRequest { account: _, user, environment, level, permissions: _ } = message;
+    let pb::ResolveRequest { user, environment, level, .. } = message;
     let parts = RequestParts { user, environment, level, permission: &query.permission };
     let supplied = to_supplied(&query.attributes, &query.absent);
     let request = CheckRequest::new(parts, supplied.attributes()?, at)?;
