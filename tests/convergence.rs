@@ -119,9 +119,9 @@ impl Run {
         Self { store, clocks, planes, sidecars: Vec::new(), seeded: Seeded(seed), seen: Seen::default() }
     }
 
-    fn commit(&mut self, edits: Vec<StoreEdit>) {
+    fn commit(&mut self, edits: &[StoreEdit]) {
         let state = self.store.state();
-        let edits = with_moves(&state, &edits);
+        let edits = with_moves(&state, edits);
         let subject = edits.first().map_or(ObjectKey::Global, StoreEdit::key);
         let (actor, at) = (Actor::system(), self.clocks.now());
         let mutation = Mutation { actor, at, expected: state.revision, request: None, subject, edits };
@@ -164,10 +164,10 @@ impl Run {
         while !left.is_empty() {
             let count = 1 + self.seeded.below(4);
             let these = left.split_off(left.len().saturating_sub(count));
-            self.commit(these);
+            self.commit(&these);
             if self.seeded.below(3) == 0 {
                 let (number, form) = (self.seeded.below(5), self.seeded.below(9));
-                self.commit(vec![stranger(other, number, form)]);
+                self.commit(&[stranger(other, number, form)]);
             }
             if self.seeded.below(6) == 0 {
                 self.edit_in_place(to.account, pool);
@@ -176,7 +176,7 @@ impl Run {
         }
         // Changes in place have left it elsewhere; the end of a round is a state that compiles.
         let back = edits_between(&self.own_state(other), &to.state, &mut self.seeded);
-        self.commit(back);
+        self.commit(&back);
     }
 
     /// The state without the other tenant.
@@ -194,7 +194,7 @@ impl Run {
             Change::Delete(key) => StoreEdit::Delete(key),
         });
         if let Some(edit) = edit {
-            self.commit(vec![edit]);
+            self.commit(&[edit]);
         }
     }
 
@@ -259,9 +259,10 @@ async fn sidecars_converge_whatever_happens() {
     let mut pool = Pool::default();
     let other = AccountId::from_bytes([0x77; 16]);
     let first = world(&mut Choices::new(&run.seeded.bytes(STATE_BYTES)));
-    run.commit(first.state.records().map(|record| StoreEdit::Put(record.value)).collect());
+    let begun: Vec<_> = first.state.records().map(|record| StoreEdit::Put(record.value)).collect();
+    run.commit(&begun);
     let tenant = Account { id: other, name: "Another".parse().expect("a name"), strict_boundaries: false };
-    run.commit(vec![StoreEdit::Put(Object::Account(tenant))]);
+    run.commit(&[StoreEdit::Put(Object::Account(tenant))]);
     for (name, scope) in scopes(first.account, other) {
         run.sidecars.push(Sidecar::start(name, scope, run.planes.source(seed), run.clocks.clock()));
     }
