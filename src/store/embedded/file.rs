@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
@@ -39,7 +40,8 @@ impl StoreFile {
 
     /// Refuses what is no store of this version without writing a byte of it.
     fn inspect(&self) -> Result<(), StoreError> {
-        let database = match ReadOnlyDatabase::open(&self.path) {
+        let opened = self.caught(|| ReadOnlyDatabase::open(&self.path))?;
+        let database = match opened {
             Ok(database) => database,
             // Left by a process that was killed: only a writer can repair it, and the format is checked after that.
             Err(DatabaseError::RepairAborted) => return Ok(()),
@@ -67,6 +69,16 @@ impl StoreFile {
         }
     }
 
+    /// Runs `open`, of which a panic is damage: the engine trusts the sizes in its own header, and a file that lost its
+    /// end can make its allocator panic. Nothing of a database that did not open is used afterwards.
+    fn caught<T>(&self, open: impl FnOnce() -> T) -> Result<T, StoreError> {
+        catch_unwind(AssertUnwindSafe(open)).map_err(|_| StoreError::Damaged {
+            place: self.place.clone(),
+            row: "its structure".to_owned(),
+            source: "the engine stopped while it read the file".into(),
+        })
+    }
+
     fn refusal(&self, error: DatabaseError) -> StoreError {
         let place = self.place.clone();
         match error {
@@ -91,7 +103,7 @@ impl Medium for StoreFile {
     }
 
     fn open(&self) -> Result<Database, StoreError> {
-        Database::open(&self.path).map_err(|error| self.refusal(error))
+        self.caught(|| Database::open(&self.path))?.map_err(|error| self.refusal(error))
     }
 }
 
