@@ -1,15 +1,19 @@
 //! The suite that every engine passes: each sentence of the contract is a named test.
 //!
 //! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
-//! `on_every_engine`. [`power`], [`files`] and [`formats`] are about what a disk can do.
+//! `on_every_engine`. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
+//! [`backup`] about rows.
 
 mod audit;
+mod backup;
 mod compaction;
 mod contract;
+mod corruption;
 mod files;
 mod formats;
 mod power;
 mod random;
+mod verify;
 
 use std::sync::Arc;
 
