@@ -10,12 +10,14 @@ pub mod generate;
 pub mod lint;
 pub mod serve;
 pub mod status;
+pub mod store;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::resolved::Role;
 
 /// An authorization sidecar with a whole IAM behind it.
@@ -43,6 +45,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Generate(generate::GenerateArgs),
     Status(status::StatusArgs),
+    Store(store::StoreArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
             let mut out = io::BufWriter::new(out);
             eval::run(&args, &jiff::Timestamp::now, &mut io::stdin().lock(), &mut out, &mut err)
         }
+        Command::Store(args) => store::run(&args, &Clock::system(), &mut out, &mut err),
         Command::Generate(args) => generate::run(&args, &mut io::BufWriter::new(out), &mut err),
         Command::Status(args) => status::run(&args, &mut io::BufWriter::new(out), &mut err),
     };

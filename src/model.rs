@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod attribute;
+pub mod audit;
 pub mod binding;
 pub mod catalogue;
 pub mod credential;

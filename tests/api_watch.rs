@@ -21,6 +21,7 @@ use doorward::compile::shipped_global;
 use doorward::lang::literal::request_time;
 use doorward::model::account::{DefaultGroup, Environment, Global};
 use doorward::model::attribute::Attributes;
+use doorward::model::audit::AuditEvent;
 use doorward::model::credential::CredentialRecord;
 use doorward::model::decision::{CheckRequest, RequestParts};
 use doorward::model::id::{AccountId, PolicyId};
@@ -37,7 +38,7 @@ use doorward::proto::object::{from_record, to_record};
 use doorward::proto::watch_server::watch_service_server::WatchServiceServer;
 use doorward::services::watch::WatchFeed;
 use doorward::snapshot::build::Snapshot;
-use doorward::store::api::{Committed, LogEntry, Store, StoreError};
+use doorward::store::api::{Committed, Compacted, LogEntry, Retention, Store, StoreError};
 use doorward::sync::apply::Applied;
 use prost::Message as _;
 use tonic::Code;
@@ -430,6 +431,26 @@ impl Store for Jumping {
     }
 
     fn changes_after(&self, _: Revision, _: usize) -> Result<Vec<LogEntry>, StoreError> {
+        Err(StoreError::Exhausted)
+    }
+
+    fn log_start(&self) -> Result<Revision, StoreError> {
+        Err(StoreError::Exhausted)
+    }
+
+    fn audit_after(&self, _: Revision, _: usize) -> Result<Vec<AuditEvent>, StoreError> {
+        Err(StoreError::Exhausted)
+    }
+
+    fn compact(&self, _: &Retention, _: jiff::Timestamp) -> Result<Compacted, StoreError> {
+        Err(StoreError::Exhausted)
+    }
+
+    fn is_loading(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    fn set_loading(&self, _: bool) -> Result<(), StoreError> {
         Err(StoreError::Exhausted)
     }
 

@@ -96,6 +96,15 @@ pub struct RawStore {
     /// State file that an empty store begins with
     #[arg(id = "state", long, env = "DOORWARD_STATE", value_name = "FILE")]
     pub state: Option<PathBuf>,
+    /// Newest commits that stay in the log; a sidecar further behind begins anew [default: 10000]
+    #[arg(id = "log-commits", long, env = "DOORWARD_LOG_COMMITS", value_name = "N")]
+    pub log_commits: Option<u64>,
+    /// Hours for which a request id is remembered [default: 24]
+    #[arg(id = "request-hours", long, env = "DOORWARD_REQUEST_HOURS", value_name = "HOURS")]
+    pub request_hours: Option<u64>,
+    /// Days for which audit events are kept [default: 90]
+    #[arg(id = "audit-days", long, env = "DOORWARD_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u64>,
 }
 
 /// The watch of a sidecar.
@@ -220,6 +229,9 @@ impl RawConfig {
             store: RawStore {
                 directory: store.directory.or(self.store.directory),
                 state: store.state.or(self.store.state),
+                log_commits: store.log_commits.or(self.store.log_commits),
+                request_hours: store.request_hours.or(self.store.request_hours),
+                audit_days: store.audit_days.or(self.store.audit_days),
             },
             sync: RawSync {
                 control_plane: sync.control_plane.or(self.sync.control_plane),

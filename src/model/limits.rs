@@ -39,6 +39,9 @@ pub const BINDING_METADATA: usize = 64;
 /// Diagnostics reported for one text; past it one more says how many were left out.
 pub const DIAGNOSTICS: usize = 1_000;
 
+/// Changes of one commit that its audit event tells; the others are counted.
+pub const AUDITED_CHANGES: usize = 1_000;
+
 /// Attributes of a request, those that the permission ignores included.
 pub const REQUEST_ATTRIBUTES: usize = 256;
 /// Values of one attribute of a request.

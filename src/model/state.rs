@@ -82,6 +82,14 @@ pub enum ChangeRejected {
     /// The global level cannot be taken away.
     #[error("the global level cannot be deleted")]
     GlobalDeleted,
+    /// A policy stays at its level: whoever follows one level only would not learn that it left.
+    #[error("policy `{policy}` is at {known} and stays there; delete it and create it at the other level")]
+    LevelChanged {
+        /// The policy.
+        policy: PolicyId,
+        /// Its level.
+        known: Level,
+    },
 }
 
 // === impl State ===
@@ -189,7 +197,9 @@ impl State {
             },
             owned => {
                 let key = owned.key();
-                self.owner(&key)?.put(&key, record);
+                let account = self.owner(&key)?;
+                account.check_level(owned)?;
+                account.put(&key, record);
             }
         }
         Ok(())
@@ -298,6 +308,23 @@ impl AccountState {
     #[must_use]
     pub fn all_users(&self) -> Option<&Shared<Group>> {
         self.all_users.and_then(|id| self.groups.get(&id))
+    }
+
+    /// How many objects the account owns, itself not counted.
+    #[must_use]
+    pub fn owned(&self) -> usize {
+        let named = self.environments.len() + self.catalogue.len() + self.groups.len() + self.users.len();
+        named + self.policies.len() + self.boundaries.len() + self.bindings.len()
+    }
+
+    fn check_level(&self, object: &Object) -> Result<(), ChangeRejected> {
+        let Object::Policy(_, policy) = object else { return Ok(()) };
+        match self.policies.get(&policy.id) {
+            Some(known) if known.value.level != policy.level => {
+                Err(ChangeRejected::LevelChanged { policy: policy.id, known: known.value.level.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every record of the account, parents before what they own.

@@ -57,6 +57,14 @@ pub enum BootstrapError {
         /// Ours.
         known: u32,
     },
+    /// A load did not end.
+    #[error(
+        "`{path}` holds the part of a load that did not end; delete it and load it anew with `doorward store load`"
+    )]
+    Loading {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// The global level of this build does not fit what an account has.
     #[error("this build's global level does not fit the store: {0}; take what it names back with the earlier build")]
     Upgrade(String),
@@ -91,6 +99,9 @@ pub async fn open_store(config: &StoreConfig, clock: &Clock) -> Result<OpenedSto
 
 fn open(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapError> {
     let store = EmbeddedStore::open(&config.directory)?;
+    if store.is_loading()? {
+        return Err(BootstrapError::Loading { path: config.directory.clone() });
+    }
     if store.state().revision == Revision::ZERO {
         fill(&store, config, clock)?;
     } else {

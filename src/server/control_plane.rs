@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::bootstrap::OpenedStore;
+use super::compaction;
+use super::run::TaskEnd;
 use super::sidecar::with_reflection;
 use crate::clock::Clock;
-use crate::config::resolved::CheckConfig;
+use crate::config::resolved::{CheckConfig, KeepConfig};
 use crate::iam::service::Iam;
 use crate::proto::doorward::sidecar_service_server::{SERVICE_NAME as SIDECARS, SidecarServiceServer};
 use crate::proto::watch_server::watch_service_server::{SERVICE_NAME as WATCH, WatchServiceServer};
@@ -17,6 +20,7 @@ use crate::services::authenticate::Authenticator;
 use crate::services::sidecars::SidecarRegistry;
 use crate::services::watch::WatchFeed;
 use crate::snapshot::handle::SnapshotHandle;
+use crate::store::api::Retention;
 use crate::telemetry::metrics::Metrics;
 
 /// The administrative side of a process.
@@ -50,6 +54,13 @@ impl ControlPlane {
     #[must_use]
     pub fn own_feed(&self) -> WatchFeed {
         self.feed.apart()
+    }
+
+    /// Keeps no more of the past than `keep` says, in the background.
+    pub fn compact(&self, keep: &KeepConfig, background: &mut JoinSet<TaskEnd>) {
+        let retention = Retention { commits: keep.log_commits, requests: keep.requests, audit: keep.audit };
+        let store = Arc::clone(&self.store.store);
+        background.spawn(compaction::run(store, retention, self.clock.clone(), self.metrics.clone()));
     }
 
     /// Ends the streams of the watchers over the network.

@@ -125,6 +125,9 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let addresses = sockets.addresses();
     let check = CheckSide::new(snapshots, clock, metrics, config.check.freshness);
     let mut background = JoinSet::new();
+    if let Some(control) = &control {
+        control.compact(&config.store.keep, &mut background);
+    }
     let leaving = match (&config.upstream, &control) {
         (Some(upstream), _) => {
             let source = RemoteSource::new(&upstream.control_planes, upstream.token_file.clone())

@@ -1,6 +1,7 @@
 //! The administrative services: each call is read field by field, carried out by `iam`, and answered.
 
 mod accounts;
+mod audit;
 mod bindings;
 mod boundaries;
 mod decisions;
@@ -36,13 +37,14 @@ use crate::model::revision::{Revision, RevisionToken};
 use crate::model::state::{AccountState, State};
 use crate::model::text::refuse_control;
 use crate::proto::doorward as pb;
+use crate::store::api::StoreError;
 use crate::telemetry::metrics::Metrics;
 use fields::read_key;
 pub use newest::NewestSnapshot;
 use rejection::{iam_error, missing_record, store_error};
 
 /// The names of the administrative services.
-pub const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 10] = [
     pb::account_service_server::SERVICE_NAME,
     pb::environment_service_server::SERVICE_NAME,
     pb::user_service_server::SERVICE_NAME,
@@ -52,6 +54,7 @@ pub const SERVICES: [&str; 9] = [
     pb::boundary_service_server::SERVICE_NAME,
     pb::binding_service_server::SERVICE_NAME,
     pb::decision_admin_service_server::SERVICE_NAME,
+    pb::audit_service_server::SERVICE_NAME,
 ];
 
 /// Every administrative service. A cheap clone.
@@ -102,6 +105,7 @@ pub fn add_services(routes: Routes, admin: &Admin, authenticator: &Authenticator
         pb::boundary_service_server::BoundaryServiceServer<Admin>,
         pb::binding_service_server::BindingServiceServer<Admin>,
         pb::decision_admin_service_server::DecisionAdminServiceServer<Admin>,
+        pb::audit_service_server::AuditServiceServer<Admin>,
     )
 }
 
@@ -196,7 +200,10 @@ impl Call {
     fn as_first_answered(&self, done: Done) -> Result<Done, Status> {
         let commit = done.token.revision;
         let before = Revision::new(commit.get().saturating_sub(1));
-        let entries = self.iam.store().changes_after(before, 1).map_err(|problem| store_error(&problem))?;
+        let entries = match self.iam.store().changes_after(before, 1) {
+            Err(StoreError::Compacted { .. }) => return self.as_audited(done, before),
+            entries => entries.map_err(|problem| store_error(&problem))?,
+        };
         let mut changes =
             entries.iter().filter(|entry| entry.revision == commit).flat_map(|entry| entry.changes.iter());
         let left = changes.rfind(|change| change.key() == done.subject);
@@ -205,6 +212,17 @@ impl Call {
             // A delete answers without a record; a call that changed nothing has none in the log.
             Some(Change::Delete(_)) | None => Ok(done),
         }
+    }
+
+    /// The audit goes further back than the log.
+    fn as_audited(&self, done: Done, before: Revision) -> Result<Done, Status> {
+        let events = self.iam.store().audit_after(before, 1).map_err(|problem| store_error(&problem))?;
+        let told = events.into_iter().filter(|event| event.revision == done.token.revision);
+        let left = told.flat_map(|event| event.changes).filter(|change| change.key == done.subject).last();
+        Ok(match left.and_then(|change| change.after) {
+            Some(record) => Done { record: Some(record), ..done },
+            None => done,
+        })
     }
 
     fn identity(&self, id: &str) -> Result<Option<RequestIdentity>, Status> {

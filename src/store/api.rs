@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use crate::model::audit::AuditEvent;
 use crate::model::credential::CredentialRecord;
 use crate::model::mutation::{Actor, Mutation, RequestIdentity};
 use crate::model::object::{Change, ObjectKey};
@@ -15,23 +16,39 @@ use crate::model::state::{ChangeRejected, State};
 
 /// A durable, ordered set of objects.
 ///
-/// A commit is one transaction: all of its changes, its entry in the log and its request id become durable together
-/// or not at all. A commit is acknowledged by `Ok`; an acknowledged commit survives a kill of the process and a loss
+/// A commit is one transaction: all of its changes, its entry in the log, its audit event and its request id become
+/// durable together or not at all. A commit is acknowledged by `Ok`; an acknowledged commit survives a kill of the process and a loss
 /// of power, and one that is not acknowledged is afterwards absent or whole. A commit is made at the revision it
 /// expects or not at all: any other head is a conflict, and nothing is written. A revision is assigned inside the
 /// writer's critical section, so that the order of revisions is the order of commits, without a gap. An edit that
 /// would leave an object as it is, is dropped, and a mutation of which nothing is left writes no object, adds nothing
 /// to the log, assigns no revision and wakes nobody. An object keeps the time of its creation when it is replaced; one
-/// that was deleted is created anew. With an account everything it owns is deleted.
+/// that was deleted is created anew. With an account everything it owns is deleted. A policy stays at its level: a put
+/// that would move it is refused.
 ///
 /// A mutation may carry a request id. The first one to succeed with an id, changed or not, records the id with the
 /// digest of the request. A later one with the same id and digest is answered from that record before the expected
 /// revision is looked at, and changes nothing; one with the same id and another digest is refused. A mutation that
-/// failed records nothing.
+/// failed records nothing. A request id is forgotten by compaction alone.
+///
+/// The audit tells each commit once, as one event: who, when, and of each change what was before and what after. Of a
+/// large commit it tells the first changes and counts the others; of a deleted account it tells the account and counts
+/// what went with it. A commit that changed nothing has no event. No event is ever changed.
 ///
 /// No reader sees a state before it is durable, and no reader waits for one that is becoming so. A successful commit is
-/// visible to the next read of any thread. Published revisions never decrease. The log holds each commit exactly
-/// once, in order, none missing, and is never ahead of the published state.
+/// visible to the next read of any thread. Published revisions never decrease. The log holds each commit after its
+/// start exactly once, in order, none missing, and is never ahead of the published state.
+///
+/// [`Store::state`] is a whole state at one revision, the one it names. Of an engine with several replicas it is the
+/// state of this replica: it may lag behind a commit that another replica acknowledged, never behind one that this
+/// replica did. Who must see a revision at least waits until [`Store::watch`] shows it, as long as he can, and then
+/// reads. There is one order of revisions, the same for all replicas; a conflict tells the head of the commit that won.
+///
+/// Compaction takes away the beginning of the log, old request ids and old audit events, and nothing else: it makes no
+/// revision, wakes nobody, and leaves every answer that is still kept as it was. The start of the log only moves
+/// forward. A reader who asks for commits before the start is told so; it never gets a log with a gap. Compaction is
+/// done in bounded transactions, and a writer who is first in line waits for one of them at most. One that is cut off
+/// in the middle has taken away a part; the next one goes on.
 ///
 /// If a durable write fails, its fate is unknown. The store then trusts nothing it has in memory: it reads itself anew
 /// from what is durable before it does anything else but answer [`Store::state`], and until that succeeds it answers
@@ -62,7 +79,8 @@ pub trait Store: Send + Sync + 'static {
     /// The first `limit` commits after `after`, in order.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// [`StoreError::Compacted`] when some of the commits after `after` are no longer in the log, another when the store
+    /// cannot be read.
     fn changes_after(&self, after: Revision, limit: usize) -> Result<Vec<LogEntry>, StoreError>;
 
     /// How long ago the published state was last known to be the newest of the store: zero for an engine that nobody else
@@ -70,6 +88,26 @@ pub trait Store: Send + Sync + 'static {
     fn staleness(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// The oldest revision from which [`Store::changes_after`] answers: the log holds every commit after it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn log_start(&self) -> Result<Revision, StoreError>;
+
+    /// The audit events of the first `limit` commits after `after` that have one, in order. Those that compaction took
+    /// away are passed over.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn audit_after(&self, after: Revision, limit: usize) -> Result<Vec<AuditEvent>, StoreError>;
+
+    /// Takes away what `retention` does not keep, as of `now`.
+    ///
+    /// # Errors
+    /// [`StoreError::FateUnknown`] when a part may or may not have been taken away, another when the store cannot be
+    /// used. A part may have been taken away in either case.
+    fn compact(&self, retention: &Retention, now: jiff::Timestamp) -> Result<Compacted, StoreError>;
 
     /// The head, notified after it moved and never otherwise. What is notified is visible in [`Store::state`].
     fn watch(&self) -> watch::Receiver<Revision>;
@@ -85,6 +123,42 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::FateUnknown`] when they may or may not be durable, another when the store cannot be used.
     fn put_credentials(&self, credentials: &[CredentialRecord]) -> Result<(), StoreError>;
+
+    /// Whether a load was begun and not ended: the store then holds a part of something, and must not be served.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn is_loading(&self) -> Result<bool, StoreError>;
+
+    /// Marks that a load begins, or that it has ended; durable when it returns.
+    ///
+    /// # Errors
+    /// [`StoreError::FateUnknown`] when it may or may not be durable, another when the store cannot be used.
+    fn set_loading(&self, loading: bool) -> Result<(), StoreError>;
+}
+
+/// What compaction keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// The newest commits that stay in the log.
+    pub commits: u64,
+    /// How long a request id is remembered.
+    pub requests: Duration,
+    /// How long an audit event is kept. Events go in order: one that is kept keeps all after it.
+    pub audit: Duration,
+}
+
+/// What a compaction took away, and where the log starts since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Compacted {
+    /// Entries of the log.
+    pub commits: u64,
+    /// Request ids.
+    pub requests: u64,
+    /// Audit events.
+    pub audit: u64,
+    /// [`Store::log_start`] by now.
+    pub log_start: Revision,
 }
 
 /// An acknowledged commit.
@@ -155,8 +229,8 @@ pub enum StoreError {
         /// Why.
         source: ChangeRejected,
     },
-    /// Changes that the log no longer holds.
-    #[error("the log begins behind revision {oldest}; what came before cannot be told by changes, read the state anew")]
+    /// The log does not go back so far.
+    #[error("the commits up to revision {oldest} are no longer in the log; read the whole state and go on from there")]
     Compacted {
         /// The oldest revision from which changes can be had.
         oldest: Revision,

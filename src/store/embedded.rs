@@ -3,8 +3,11 @@
 //! Writers take turns. A writer decides on the state it alone can move, writes one transaction, waits until that is
 //! durable, and only then publishes the new state. Readers take the published state, whole, without a lock.
 
+mod compaction;
+mod dump;
 mod file;
 mod tables;
+mod upgrade;
 
 use std::fmt;
 use std::path::Path;
@@ -14,21 +17,26 @@ use arc_swap::ArcSwap;
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 use tokio::sync::watch;
 
+use crate::model::audit::AuditEvent;
 use crate::model::credential::CredentialRecord;
 use crate::model::mutation::{Mutation, RequestIdentity};
 use crate::model::revision::{Revision, StoreId};
 use crate::model::state::State;
 
+use self::compaction::Cutoff;
+pub use self::dump::restore;
 pub use self::file::FILE_NAME;
 use self::file::StoreFile;
 use self::tables::{Loaded, RowError};
-use super::api::{CommitEffect, Committed, LogEntry, Store, StoreError};
+use super::api::{CommitEffect, Committed, Compacted, LogEntry, Retention, Store, StoreError};
 use super::plan::{AnsweredRequest, Step, plan};
 
 /// A store in one place: a file, or memory.
 pub struct EmbeddedStore {
     id: StoreId,
     medium: Box<dyn Medium>,
+    /// Held by the one who is first in line for `writer`: nobody has two turns while another waits.
+    next: Mutex<()>,
     /// Held from the decision about a mutation until its state is published.
     writer: Mutex<()>,
     /// `None` when the fate of a write is unknown: nothing of it is used before it was opened anew.
@@ -64,14 +72,24 @@ impl EmbeddedStore {
         Self::over(StoreFile::in_folder(folder)?)
     }
 
+    /// Opens the store in `folder`, which must be there.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::Access`] where there is none.
+    pub fn open_existing(folder: &Path) -> Result<Self, StoreError> {
+        Self::over(StoreFile::existing(folder)?)
+    }
+
     /// Opens the store on `medium`.
     pub(super) fn over(medium: impl Medium) -> Result<Self, StoreError> {
         let database = medium.open()?;
+        upgrade::upgrade(&database).map_err(|error| error.at(medium.place()))?;
         let Loaded { id, state } = tables::load(&database).map_err(|error| error.at(medium.place()))?;
         tracing::info!(place = medium.place(), store = %id, revision = %state.revision, "store opened");
         Ok(Self {
             id,
             medium: Box::new(medium),
+            next: Mutex::new(()),
             writer: Mutex::new(()),
             database: RwLock::new(Some(database)),
             head: watch::Sender::new(state.revision),
@@ -81,12 +99,14 @@ impl EmbeddedStore {
 
     /// Waits for the turn to write, with a database whose contents are known.
     fn turn(&self) -> Result<Turn<'_>, StoreError> {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = self.writer.lock().unwrap_or_else(|poisoned| {
             // A writer ended in the middle: nobody knows how far it came.
             self.distrust();
             self.writer.clear_poison();
             poisoned.into_inner()
         });
+        drop(next);
         let turn = Turn(guard);
         self.restore(&turn)?;
         Ok(turn)
@@ -185,7 +205,7 @@ impl EmbeddedStore {
             tables::write_step(transaction, &step)?;
             answered.map_or(Ok(()), |(id, answer)| tables::write_request(transaction, id, &answer))
         })?;
-        let Step { state, entry } = step;
+        let Step { state, entry, .. } = step;
         self.publish(state);
         let LogEntry { revision, subject, changes, .. } = entry;
         Ok(Committed { revision, effect: CommitEffect::Changed, subject, changes })
@@ -246,6 +266,32 @@ impl Store for EmbeddedStore {
         tables::read_log(&transaction, after, head, limit).map_err(|error| self.at(error))
     }
 
+    fn log_start(&self) -> Result<Revision, StoreError> {
+        tables::log_start(&self.begin_read()?).map_err(|error| self.at(error))
+    }
+
+    fn audit_after(&self, after: Revision, limit: usize) -> Result<Vec<AuditEvent>, StoreError> {
+        let transaction = self.begin_read()?;
+        let head = self.published.load().revision;
+        tables::read_audit(&transaction, after, head, limit).map_err(|error| self.at(error))
+    }
+
+    fn compact(&self, retention: &Retention, now: jiff::Timestamp) -> Result<Compacted, StoreError> {
+        let cutoff = Cutoff::of(retention, self.published.load().revision, now);
+        let mut done = Compacted::default();
+        loop {
+            let batch = cutoff.next_batch(&self.begin_read()?).map_err(|error| self.at(error))?;
+            let Some(batch) = batch else { break };
+            self.write(&self.turn()?, |transaction| batch.write(transaction))?;
+            let counts = batch.counts();
+            done.commits += counts.commits;
+            done.requests += counts.requests;
+            done.audit += counts.audit;
+        }
+        done.log_start = self.log_start()?;
+        Ok(done)
+    }
+
     fn watch(&self) -> watch::Receiver<Revision> {
         self.head.subscribe()
     }
@@ -257,6 +303,14 @@ impl Store for EmbeddedStore {
     fn put_credentials(&self, credentials: &[CredentialRecord]) -> Result<(), StoreError> {
         let turn = self.turn()?;
         self.write(&turn, |transaction| tables::write_credentials(transaction, credentials))
+    }
+
+    fn is_loading(&self) -> Result<bool, StoreError> {
+        tables::is_loading(&self.begin_read()?).map_err(|error| self.at(error))
+    }
+
+    fn set_loading(&self, loading: bool) -> Result<(), StoreError> {
+        self.write(&self.turn()?, |transaction| tables::set_loading(transaction, loading))
     }
 }
 

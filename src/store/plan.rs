@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::audit::AuditEvent;
 use crate::model::mutation::{Edit, Mutation, RequestIdentity};
 use crate::model::object::{Change, ObjectKey, Record};
 use crate::model::revision::Revision;
@@ -18,17 +19,19 @@ pub(super) struct Step {
     pub(super) state: State,
     /// Its entry in the log.
     pub(super) entry: LogEntry,
+    /// Its event in the audit.
+    pub(super) audit: AuditEvent,
 }
 
 /// What is kept of a request that had an id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AnsweredRequest {
-    digest: [u8; 32],
-    revision: Revision,
+pub struct AnsweredRequest {
+    pub(super) digest: [u8; 32],
+    pub(super) revision: Revision,
     subject: ObjectKey,
-    /// When: what is old enough may be forgotten one day.
-    at: jiff::Timestamp,
+    /// When: what is old enough is forgotten.
+    pub(super) at: jiff::Timestamp,
 }
 
 // === impl AnsweredRequest ===
@@ -69,8 +72,10 @@ pub(super) fn plan(state: &State, mutation: &Mutation) -> Result<Option<Step>, S
     let revision = head.next().ok_or(StoreError::Exhausted)?;
     let mut next = state.clone();
     let mut changes = Vec::new();
+    let mut audit = AuditEvent::of(mutation, revision);
     for edit in &mutation.edits {
         if let Some(change) = change(&next, edit, revision, mutation.at) {
+            audit.tell(&next, &change);
             next.apply(revision, [&change]).map_err(|source| StoreError::Rejected { head, source })?;
             changes.push(change);
         }
@@ -78,7 +83,7 @@ pub(super) fn plan(state: &State, mutation: &Mutation) -> Result<Option<Step>, S
     if changes.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Step { state: next, entry: entry(revision, mutation, changes) }))
+    Ok(Some(Step { state: next, entry: entry(revision, mutation, changes), audit }))
 }
 
 /// What `edit` changes at the point of the mutation where it stands; `None` for nothing.

@@ -1,11 +1,19 @@
 //! The suite that every engine passes: each sentence of the contract is a named test.
 //!
-//! [`contract`] and [`random`] run on every engine; [`power`] and [`files`] are about what a disk can do.
+//! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
+//! `on_every_engine`. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
+//! [`backup`] about rows.
 
+mod audit;
+mod backup;
+mod compaction;
 mod contract;
+mod corruption;
 mod files;
+mod formats;
 mod power;
 mod random;
+mod verify;
 
 use std::sync::Arc;
 
@@ -26,9 +34,10 @@ use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
 use crate::model::state::State;
 
-/// Somewhere a store can be opened, closed and opened again.
+/// Somewhere a store of some engine can be opened, closed and opened again. A new place holds an empty store.
 trait Place {
-    fn open(&self) -> EmbeddedStore;
+    /// Opens the store; whoever had it open before has dropped it.
+    fn open(&self) -> Box<dyn Store>;
 }
 
 struct Folder(TempDir);
@@ -42,14 +51,14 @@ impl Folder {
 }
 
 impl Place for Folder {
-    fn open(&self) -> EmbeddedStore {
-        EmbeddedStore::open(self.0.path()).unwrap()
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(EmbeddedStore::open(self.0.path()).unwrap())
     }
 }
 
 impl Place for Memory {
-    fn open(&self) -> EmbeddedStore {
-        EmbeddedStore::over(self.clone()).unwrap()
+    fn open(&self) -> Box<dyn Store> {
+        Box::new(EmbeddedStore::over(self.clone()).unwrap())
     }
 }
 
@@ -187,11 +196,11 @@ fn contents(state: &State) -> (Revision, Vec<Record<Object>>) {
 }
 
 /// A store with the global level and accounts 1 and 2, each owning one of everything; at revision 1.
-fn furnished(place: &dyn Place) -> EmbeddedStore {
+fn furnished(place: &dyn Place) -> Box<dyn Store> {
     let store = place.open();
     let owned = [1, 2].into_iter().flat_map(|owner| (0..OWNED).map(move |noun| owned(noun, owner, 1, 1)));
     let objects = [global(), account(1, "one"), account(2, "two")].into_iter().chain(owned);
-    commit(&store, puts(objects)).unwrap();
+    commit(&*store, puts(objects)).unwrap();
     store
 }
 

@@ -7,9 +7,12 @@ use std::thread;
 use super::super::api::{CommitEffect, Store, StoreError};
 use super::{Place, account, account_id, at, commit, contents, environment, furnished, mutation, owned, puts, request};
 use crate::model::credential::{CredentialRecord, CredentialRole};
+use crate::model::level::Level;
 use crate::model::mutation::{Edit, Mutation};
 use crate::model::object::{Change, Object, ObjectKey};
+use crate::model::policy::Policy;
 use crate::model::revision::Revision;
+use crate::model::state::ChangeRejected;
 
 super::on_every_engine! {
     a_new_store_is_empty_and_keeps_its_id,
@@ -23,6 +26,7 @@ super::on_every_engine! {
     names_can_be_swapped_in_one_commit,
     an_edit_that_does_not_fit_changes_nothing,
     an_account_takes_with_it_what_it_owns,
+    a_policy_stays_at_its_level,
     the_log_is_read_in_order_and_within_its_limit,
     every_acknowledged_commit_is_in_the_log_once,
     a_repeated_request_gets_its_first_answer,
@@ -82,21 +86,21 @@ fn a_commit_survives_reopening(place: &dyn Place) {
 
 fn a_replaced_object_keeps_when_it_was_created(place: &dyn Place) {
     let store = furnished(place);
-    commit(&store, puts([account(1, "another")])).unwrap();
+    commit(&*store, puts([account(1, "another")])).unwrap();
     let stamps = |store: &dyn Store| {
         let record = store.state().record(&ObjectKey::Account(account_id(1))).unwrap();
         (record.created, record.updated, record.revision)
     };
-    assert_eq!(stamps(&store), (at(0), at(1), Revision::new(2)));
-    commit(&store, vec![Edit::Delete(ObjectKey::Account(account_id(1))), Edit::Put(account(1, "again"))]).unwrap();
-    assert_eq!(stamps(&store), (at(2), at(2), Revision::new(3)));
+    assert_eq!(stamps(&*store), (at(0), at(1), Revision::new(2)));
+    commit(&*store, vec![Edit::Delete(ObjectKey::Account(account_id(1))), Edit::Put(account(1, "again"))]).unwrap();
+    assert_eq!(stamps(&*store), (at(2), at(2), Revision::new(3)));
 }
 
 fn an_edit_that_changes_nothing_is_dropped(place: &dyn Place) {
     let store = furnished(place);
     let gone = environment(1, "nowhere", "n").key();
     let edits = vec![Edit::Put(account(1, "one")), Edit::Delete(gone), Edit::Put(account(2, "changed"))];
-    let committed = commit(&store, edits).unwrap();
+    let committed = commit(&*store, edits).unwrap();
     assert_eq!(committed.changes.iter().map(Change::key).collect::<Vec<_>>(), [ObjectKey::Account(account_id(2))]);
     assert_eq!(store.state().record(&ObjectKey::Account(account_id(1))).unwrap().revision, Revision::new(1));
 }
@@ -106,7 +110,7 @@ fn a_mutation_that_changes_nothing_makes_no_revision(place: &dyn Place) {
     let before = contents(&store.state());
     let everything = before.1.iter().map(|record| Edit::Put(record.value.clone())).collect();
     for edits in [Vec::new(), everything, vec![Edit::Delete(ObjectKey::Account(account_id(9)))]] {
-        let committed = commit(&store, edits).unwrap();
+        let committed = commit(&*store, edits).unwrap();
         assert_eq!((committed.revision, committed.effect), (Revision::new(1), CommitEffect::Unchanged));
         assert_eq!(*committed.changes, []);
     }
@@ -117,7 +121,7 @@ fn a_mutation_that_changes_nothing_makes_no_revision(place: &dyn Place) {
 fn edits_are_judged_in_order(place: &dyn Place) {
     let store = furnished(place);
     let edits = puts([account(1, "passing"), account(1, "one"), account(3, "three"), environment(3, "e", "n")]);
-    let committed = commit(&store, edits).unwrap();
+    let committed = commit(&*store, edits).unwrap();
     assert_eq!(committed.changes.len(), 4);
     drop(store);
     let state = place.open().state();
@@ -132,19 +136,19 @@ fn names_can_be_swapped_in_one_commit(place: &dyn Place) {
         let found = store.state().account(account_id(1)).unwrap().boundary_by_name(name).unwrap().clone();
         Object::Boundary(account_id(1), found.value.clone())
     };
-    commit(&store, puts([boundary(2, 2)])).unwrap();
-    commit(&store, puts([boundary(1, 2), boundary(2, 1)])).unwrap();
-    assert_eq!((named(&store, "n2"), named(&store, "n1")), (boundary(1, 2), boundary(2, 1)));
+    commit(&*store, puts([boundary(2, 2)])).unwrap();
+    commit(&*store, puts([boundary(1, 2), boundary(2, 1)])).unwrap();
+    assert_eq!((named(&*store, "n2"), named(&*store, "n1")), (boundary(1, 2), boundary(2, 1)));
     drop(store);
     let store = place.open();
-    assert_eq!((named(&store, "n2"), named(&store, "n1")), (boundary(1, 2), boundary(2, 1)));
+    assert_eq!((named(&*store, "n2"), named(&*store, "n1")), (boundary(1, 2), boundary(2, 1)));
 }
 
 fn an_edit_that_does_not_fit_changes_nothing(place: &dyn Place) {
     let store = furnished(place);
     let before = contents(&store.state());
     for last in [Edit::Put(environment(9, "e", "n")), Edit::Delete(ObjectKey::Global)] {
-        let refused = commit(&store, vec![Edit::Put(account(3, "three")), last]);
+        let refused = commit(&*store, vec![Edit::Put(account(3, "three")), last]);
         assert!(matches!(refused, Err(StoreError::Rejected { .. })), "{refused:?}");
     }
     assert_eq!(contents(&store.state()), before);
@@ -155,7 +159,7 @@ fn an_edit_that_does_not_fit_changes_nothing(place: &dyn Place) {
 fn an_account_takes_with_it_what_it_owns(place: &dyn Place) {
     let store = furnished(place);
     let other = store.state().account(account_id(2)).unwrap().account.clone();
-    commit(&store, vec![Edit::Delete(ObjectKey::Account(account_id(1)))]).unwrap();
+    commit(&*store, vec![Edit::Delete(ObjectKey::Account(account_id(1)))]).unwrap();
     let live = contents(&store.state());
     assert!(live.1.iter().all(|record| record.value.key().account() != Some(account_id(1))));
     assert_eq!(live.1.len(), 1 + 1 + usize::from(super::OWNED));
@@ -163,15 +167,28 @@ fn an_account_takes_with_it_what_it_owns(place: &dyn Place) {
     let store = place.open();
     assert_eq!(contents(&store.state()), live);
     assert_eq!(store.state().account(account_id(2)).unwrap().account, other);
-    commit(&store, puts([account(1, "back")])).unwrap();
+    commit(&*store, puts([account(1, "back")])).unwrap();
     drop(store);
     assert!(place.open().state().account(account_id(1)).unwrap().users.is_empty());
+}
+
+fn a_policy_stays_at_its_level(place: &dyn Place) {
+    let store = furnished(place);
+    let Object::Policy(owner, policy) = owned(3, 1, 1, 1) else { panic!("no policy") };
+    let moved = Object::Policy(owner, Policy { level: Level::Account, ..policy });
+    let refused = commit(&*store, puts([moved.clone()]));
+    let Err(StoreError::Rejected { source, .. }) = refused else { panic!("{refused:?}") };
+    assert!(matches!(source, ChangeRejected::LevelChanged { .. }), "{source:?}");
+    assert_eq!(store.state().revision, Revision::new(1));
+    commit(&*store, vec![Edit::Delete(moved.key()), Edit::Put(moved.clone())]).unwrap();
+    drop(store);
+    assert_eq!(place.open().state().record(&moved.key()).unwrap().value, moved);
 }
 
 fn the_log_is_read_in_order_and_within_its_limit(place: &dyn Place) {
     let store = furnished(place);
     for number in 3..8 {
-        commit(&store, puts([account(number, "n")])).unwrap();
+        commit(&*store, puts([account(number, "n")])).unwrap();
     }
     let check = |after: u64, limit: usize, expected: &[u64]| {
         let log = store.changes_after(Revision::new(after), limit).unwrap();
@@ -189,7 +206,7 @@ fn the_log_is_read_in_order_and_within_its_limit(place: &dyn Place) {
 fn every_acknowledged_commit_is_in_the_log_once(place: &dyn Place) {
     const WRITERS: u8 = 8;
     const COMMITS: u8 = 6;
-    let store = Arc::new(furnished(place));
+    let store: Arc<dyn Store> = Arc::from(furnished(place));
     let write = |writer: u8| {
         let store = Arc::clone(&store);
         move || (0..COMMITS).map(|n| insist(&*store, &owned(1, 1, 10 + writer, 10 + writer * COMMITS + n))).collect()
@@ -232,7 +249,7 @@ fn a_repeated_request_gets_its_first_answer(place: &dyn Place) {
     let first = requested(1, "r", 1, puts([environment(1, "e", "n")]));
     assert_eq!(store.replay(&request("r", 1)).unwrap(), None);
     let committed = store.commit(first.clone()).unwrap();
-    commit(&store, puts([account(3, "three")])).unwrap();
+    commit(&*store, puts([account(3, "three")])).unwrap();
     let before = contents(&store.state());
     for _ in 0..2 {
         let again = Mutation { expected: Revision::new(3), subject: ObjectKey::Global, ..first.clone() };
@@ -259,7 +276,7 @@ fn a_request_that_changed_nothing_is_recorded(place: &dyn Place) {
     let store = furnished(place);
     let same = requested(1, "r", 1, puts([account(1, "one")]));
     assert_eq!(store.commit(same).unwrap().effect, CommitEffect::Unchanged);
-    commit(&store, puts([account(1, "other")])).unwrap();
+    commit(&*store, puts([account(1, "other")])).unwrap();
     drop(store);
     let store = place.open();
     let again = store.commit(requested(2, "r", 1, puts([account(1, "one")]))).unwrap();
@@ -292,12 +309,12 @@ fn watchers_are_woken_by_changes_only(place: &dyn Place) {
     let store = furnished(place);
     let mut head = store.watch();
     assert_eq!(*head.borrow_and_update(), Revision::new(1));
-    commit(&store, puts([account(1, "one")])).unwrap();
+    commit(&*store, puts([account(1, "one")])).unwrap();
     store.commit(requested(1, "r", 1, Vec::new())).unwrap();
     store.commit(mutation(Revision::ZERO, Vec::new())).unwrap_err();
     store.put_credentials(&[credential("a", 1)]).unwrap();
     assert!(!head.has_changed().unwrap());
-    commit(&store, puts([account(1, "changed")])).unwrap();
+    commit(&*store, puts([account(1, "changed")])).unwrap();
     assert!(head.has_changed().unwrap());
     assert_eq!(*head.borrow_and_update(), Revision::new(2));
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Database, TableDefinition};
 
-use super::super::api::{Store, StoreError};
+use super::super::api::StoreError;
 use super::super::embedded::{EmbeddedStore, FILE_NAME};
 use super::super::format::{InvalidValue, VALUE_VERSION, decode, encode, row, rows_of};
 use super::{Folder, Place, account, account_id, environment, furnished, owned};
@@ -93,16 +93,16 @@ fn left_by_a_killed_process(format: &str) -> Folder {
 
 #[test]
 fn a_file_left_by_a_killed_process_is_opened() {
-    let left = left_by_a_killed_process("1");
+    let left = left_by_a_killed_process("2");
     assert_eq!(left.open().state().revision, Revision::new(1));
 }
 
 #[test]
 fn a_file_left_by_a_killed_process_is_refused_like_any_other() {
-    let refused = EmbeddedStore::open(left_by_a_killed_process("2").0.path()).unwrap_err();
+    let refused = EmbeddedStore::open(left_by_a_killed_process("3").0.path()).unwrap_err();
     assert!(matches!(refused, StoreError::Format { .. }), "{refused:?}");
 
-    let left = left_by_a_killed_process("1");
+    let left = left_by_a_killed_process("2");
     let whole = fs::read(file(&left)).unwrap();
     fs::write(file(&left), &whole[..whole.len() / 2]).unwrap();
     check(left.0.path(), "is damaged");
@@ -110,11 +110,11 @@ fn a_file_left_by_a_killed_process_is_refused_like_any_other() {
 
 #[test]
 fn another_format_is_refused() {
-    for format in ["0", "2", "99"] {
+    for format in ["0", "3", "99"] {
         let folder = Folder::new();
         drop(furnished(&folder));
         set_meta(&folder, "format", format);
-        check(folder.0.path(), &format!("has store format `{format}`, this version reads `1`"));
+        check(folder.0.path(), &format!("has store format `{format}`, this version reads `2`"));
     }
 }
 
@@ -122,6 +122,8 @@ fn another_format_is_refused() {
 fn rows_that_do_not_belong_together_are_refused() {
     for (name, value, expected) in [
         ("head", "7", "damaged at the end of the log"),
+        ("log_start", "x", "damaged at row `log_start`"),
+        ("audit_start", "x", "damaged at row `audit_start`"),
         ("head", "x", "damaged at row `head`"),
         ("store", "x", "damaged at row `store`"),
     ] {

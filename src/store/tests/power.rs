@@ -17,7 +17,7 @@ type Contents = (Revision, Vec<Record<Object>>);
 
 /// Which of the writes since the last sync reach the platter when the power goes during the next.
 #[derive(Debug, Clone, Copy)]
-enum Reached {
+pub(super) enum Reached {
     None,
     FirstHalf,
     SecondHalf,
@@ -25,11 +25,11 @@ enum Reached {
     All,
 }
 
-const REACHED: [Reached; 5] =
+pub(super) const REACHED: [Reached; 5] =
     [Reached::None, Reached::FirstHalf, Reached::SecondHalf, Reached::EveryOther, Reached::All];
 
 #[derive(Debug, Clone, Default)]
-struct Disk(Arc<Mutex<Platter>>);
+pub(super) struct Disk(Arc<Mutex<Platter>>);
 
 #[derive(Debug, Default)]
 struct Platter {
@@ -107,7 +107,16 @@ impl Disk {
         disk
     }
 
-    fn cut(&self, at: usize, reached: Reached) {
+    /// A disk with these bytes on it.
+    pub(super) fn holding(bytes: &[u8]) -> Self {
+        let disk = Self::default();
+        disk.on().durable = bytes.to_vec();
+        disk.power_on();
+        disk
+    }
+
+    /// Cuts the power during the `at`th sync from now.
+    pub(super) fn cut(&self, at: usize, reached: Reached) {
         let mut platter = self.on();
         platter.cut = Some((platter.syncs + at, reached));
     }
@@ -121,14 +130,14 @@ impl Disk {
         if platter.off { Err(power_loss()) } else { Ok(platter) }
     }
 
-    fn power_on(&self) {
+    pub(super) fn power_on(&self) {
         let mut platter = self.on();
         platter.off = false;
         platter.cut = None;
         platter.cached = platter.durable.clone();
     }
 
-    fn store(&self) -> EmbeddedStore {
+    pub(super) fn store(&self) -> EmbeddedStore {
         EmbeddedStore::over(self.clone()).unwrap()
     }
 }

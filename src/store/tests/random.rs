@@ -43,12 +43,12 @@ fn check(place: &dyn Place, load: Vec<Vec<Edit>>) {
     let store = place.open();
     for edits in load {
         let before = contents(&store.state());
-        let changed = commit(&store, edits).is_ok_and(|committed| committed.effect == CommitEffect::Changed);
+        let changed = commit(&*store, edits).is_ok_and(|committed| committed.effect == CommitEffect::Changed);
         assert_eq!(store.state().revision.get(), before.0.get() + u64::from(changed));
         assert!(changed || contents(&store.state()) == before);
     }
     let live = contents(&store.state());
-    assert_eq!(contents(&replayed(&store)), live);
+    assert_eq!(contents(&replayed(&*store)), live);
     drop(store);
     assert_eq!(contents(&place.open().state()), live);
 }
