@@ -141,7 +141,8 @@ enum Stars {
 }
 
 fn pattern_text(pattern: &Pattern) -> String {
-    let stretches: Vec<_> = pattern.stretches.iter().map(|stretch| text_text(stretch, Stars::Wildcard)).collect();
+    let stretches: Vec<_> =
+        pattern.stretches().into_iter().map(|stretch| text_text(stretch, Stars::Wildcard)).collect();
     stretches.join("*")
 }
 

@@ -154,12 +154,19 @@ pub enum Part {
     LevelId,
 }
 
-/// The stretches of a pattern between its wildcards; one stretch is an equality test.
+/// A pattern by its stretches: the texts between its wildcards.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pattern {
-    /// At least one.
-    pub stretches: Box<[Text]>,
+pub enum Pattern {
+    /// The only wildcard is at the end. Most patterns are this or the next.
+    StartsWith(Text),
+    /// The only wildcard is at the beginning.
+    EndsWith(Text),
+    /// Any other: at least one stretch, and one alone is an equality test.
+    Stretches(Box<[Text]>),
 }
+
+/// An empty stretch.
+static NOTHING: Text = Text::Literal(SmolStr::new_static(""));
 
 // === impl PolicyProgram ===
 
@@ -198,6 +205,31 @@ impl TextTest {
     }
 }
 
+// === impl Pattern ===
+
+impl Pattern {
+    /// The pattern of these stretches.
+    #[must_use]
+    pub fn of(stretches: Vec<Text>) -> Self {
+        match <[Text; 2]>::try_from(stretches) {
+            Ok([first, last]) if last == NOTHING => Self::StartsWith(first),
+            Ok([first, last]) if first == NOTHING => Self::EndsWith(last),
+            Ok(both) => Self::Stretches(both.into()),
+            Err(stretches) => Self::Stretches(stretches.into()),
+        }
+    }
+
+    /// Every stretch, empty ones at the ends among them.
+    #[must_use]
+    pub fn stretches(&self) -> Vec<&Text> {
+        match self {
+            Self::StartsWith(first) => vec![first, &NOTHING],
+            Self::EndsWith(last) => vec![&NOTHING, last],
+            Self::Stretches(stretches) => stretches.iter().collect(),
+        }
+    }
+}
+
 // === impl Listed ===
 
 impl Listed {
@@ -223,5 +255,15 @@ mod tests {
     fn a_condition_is_small() {
         assert_eq!(size_of::<Condition>(), 48);
         assert_eq!(size_of::<Clause>(), 24);
+    }
+
+    #[test]
+    fn a_pattern_has_the_stretches_it_was_made_of() {
+        for texts in
+            [&["a"] as &[&str], &["", ""], &["a", ""], &["", "b"], &["a", "b"], &["", "a", ""], &["a", "", "b"]]
+        {
+            let stretches: Vec<_> = texts.iter().map(|text| Text::Literal(SmolStr::new(text))).collect();
+            assert!(Pattern::of(stretches.clone()).stretches().into_iter().eq(&stretches), "{texts:?}");
+        }
     }
 }

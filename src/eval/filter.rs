@@ -213,7 +213,7 @@ fn own_groups(facts: &Facts<'_, '_>) -> Vec<String> {
 }
 
 fn stretches(pattern: &Pattern, facts: &Facts<'_, '_>) -> Vec<String> {
-    pattern.stretches.iter().map(|stretch| filled(stretch, facts)).collect()
+    pattern.stretches().into_iter().map(|stretch| filled(stretch, facts)).collect()
 }
 
 fn filled(text: &Text, facts: &Facts<'_, '_>) -> String {

@@ -31,7 +31,12 @@ fn is_computed(computed: &Computed, value: &str, facts: &Facts<'_, '_>) -> bool 
 
 /// Whether the whole value fits: the first stretch at its start, the last at its end, the others in between in order.
 fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_, '_>) -> bool {
-    match pattern.stretches.as_ref() {
+    let stretches = match pattern {
+        Pattern::StartsWith(first) => return strip_prefix(first, value, facts).is_some(),
+        Pattern::EndsWith(last) => return strip_suffix(last, value, facts).is_some(),
+        Pattern::Stretches(stretches) => stretches,
+    };
+    match stretches.as_ref() {
         [] => false,
         [whole] => strip_prefix(whole, value, facts) == Some(""),
         [first, between @ .., last] => {

@@ -123,7 +123,7 @@ impl Filling<'_> {
             }
         }
         stretches.push(current.finish());
-        Pattern { stretches: stretches.into() }
+        Pattern::of(stretches)
     }
 
     fn push_piece(&self, parts: &mut TextBuilder, piece: &Piece) {
