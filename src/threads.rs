@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, Builder};
 
@@ -19,9 +20,10 @@ const MOST: usize = 8;
 // === impl Threads ===
 
 impl Default for Threads {
-    /// As many as the machine does at once.
+    /// As many as the machine does at once. It is asked once: it reads files to find out, and most builds are of one change.
     fn default() -> Self {
-        Self::of(thread::available_parallelism().map_or(1, NonZero::get))
+        static AT_ONCE: LazyLock<usize> = LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
+        Self::of(*AT_ONCE)
     }
 }
 
