@@ -94,9 +94,9 @@ fn milliseconds(world: &World, build: impl Fn(&State) -> Snapshot) -> f64 {
     let builds = if world.size == Size::Xl { 1 } else { BUILDS };
     let time = |_| {
         let begun = Instant::now();
-        let built = black_box(build(&world.state));
+        let snapshot = black_box(build(&world.state));
         let elapsed = begun.elapsed();
-        drop(built);
+        drop(snapshot);
         elapsed.as_secs_f64() * 1e3
     };
     percentile((0..builds).map(time).collect(), 50.0)
