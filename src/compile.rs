@@ -16,6 +16,7 @@ pub mod mentions;
 pub mod program;
 pub mod stretches;
 pub mod subjects;
+pub mod workers;
 
 use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;

@@ -12,6 +12,7 @@ mod print;
 pub mod span;
 
 pub use parser::{Fragment, Parsed, parse_boundary, parse_policy};
+pub(crate) use parser::{parse_boundary_of, parse_policy_of};
 
 /// The version of the language this build reads. It travels with the state (design §5, 9).
 pub const LANGUAGE_VERSION: u32 = 1;

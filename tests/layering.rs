@@ -31,12 +31,13 @@ const ROOMS: &str = "
     protocol:  model lang compile store iam statefile
 
     clock:     model
+    threads:   compile
     telemetry: model snapshot
     config:    model edge telemetry
     proto:     model
 
     services:  model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto
-    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto
+    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock threads telemetry proto
     server:    model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry config proto services sync
     cli:       model lang compile eval snapshot workload identity edge store iam statefile protocol clock telemetry config services sync proto server
     main:      cli

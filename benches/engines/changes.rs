@@ -19,7 +19,7 @@ use doorward::snapshot::handle::SnapshotHandle;
 use doorward::workload::{Random, Request, Size, Workload};
 
 use super::statistics::percentile;
-use super::world::{NOW, World, store};
+use super::world::{NOW, World, build, store};
 
 /// Changes of each kind.
 const CHANGES: usize = 1_000;
@@ -33,8 +33,9 @@ const BUILDS: usize = 3;
 /// Of a size.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Latencies {
-    /// Milliseconds of a build from stored texts.
+    /// Milliseconds of a build from stored texts, by the threads of a sidecar and by one.
     pub(crate) build: f64,
+    pub(crate) alone: f64,
     /// Microseconds from a change to its publication.
     pub(crate) policy: Tail,
     pub(crate) user: Tail,
@@ -73,19 +74,32 @@ struct Writer<'w> {
 /// Builds the account of `world`, then changes it.
 pub(crate) fn measure(world: &World) -> Latencies {
     eprintln!("{}: builds and changes", world.size.name());
-    let builds = if world.size == Size::Xl { 1 } else { BUILDS };
-    let mut times = Vec::new();
-    for _ in 0..builds {
-        let begun = Instant::now();
-        let built = black_box(build(&world.state, None));
-        times.push(begun.elapsed().as_secs_f64() * 1e3);
-        drop(built);
-    }
-    let build = percentile(times, 50.0);
+    let build = milliseconds(world, |state| build(state, None));
+    let alone = milliseconds(world, |state| Snapshot::build(store(), state, None).expect("the workload compiles"));
     let Changed { policy, user, quiet, busy } = change(world);
     let changes = |times: Vec<f64>| Tail::new(times, 99.0);
     let decisions = |times: Vec<f64>| Tail::new(times, 99.9);
-    Latencies { build, policy: changes(policy), user: changes(user), quiet: decisions(quiet), busy: decisions(busy) }
+    Latencies {
+        build,
+        alone,
+        policy: changes(policy),
+        user: changes(user),
+        quiet: decisions(quiet),
+        busy: decisions(busy),
+    }
+}
+
+/// The median of some builds from nothing.
+fn milliseconds(world: &World, build: impl Fn(&State) -> Snapshot) -> f64 {
+    let builds = if world.size == Size::Xl { 1 } else { BUILDS };
+    let time = |_| {
+        let begun = Instant::now();
+        let snapshot = black_box(build(&world.state));
+        let elapsed = begun.elapsed();
+        drop(snapshot);
+        elapsed.as_secs_f64() * 1e3
+    };
+    percentile((0..builds).map(time).collect(), 50.0)
 }
 
 /// Times of all changes and decisions.
@@ -111,10 +125,6 @@ fn change(world: &World) -> Changed {
         drop(writer);
         Changed { policy, user, quiet, busy: reader.join().expect("decisions end") }
     })
-}
-
-fn build(state: &State, previous: Option<&Snapshot>) -> Snapshot {
-    Snapshot::build(store(), state, previous).expect("the workload compiles")
 }
 
 /// Nanoseconds of decisions until it is told to stop, of at most so many.

@@ -16,7 +16,7 @@ use doorward::workload::{Dimensions, Size};
 use super::cedar::{Arrangement, Cedar};
 use super::floor::Floor;
 use super::rego::Rego;
-use super::world::{NOW, World, store};
+use super::world::{NOW, World, build, store};
 
 /// Decisions of the process that is measured.
 const DECISIONS: usize = 10_000;
@@ -64,8 +64,9 @@ pub(crate) fn measure(world: &World, regorus: bool, heaps: &mut Heaps) {
     let size = world.size;
     eprintln!("{}: memory", size.name());
     let accounts = Accounts::new(world);
-    let build = |world: &World| Snapshot::build(store(), &world.state, None).expect("the workload compiles");
-    heaps.insert((Held::Snapshot, size), accounts.heap(build));
+    // By this thread, of which the blocks are counted.
+    let alone = |world: &World| Snapshot::build(store(), &world.state, None).expect("the workload compiles");
+    heaps.insert((Held::Snapshot, size), accounts.heap(alone));
     heaps.insert((Held::State, size), accounts.heap(|world| world.workload.state().expect("parents come first")));
     heaps.insert((Held::Floor, size), accounts.heap(|world| Floor::new(world.account())));
     if regorus && size < Size::Xl {
@@ -93,7 +94,7 @@ pub(crate) fn process(size: Size) -> Resident {
 /// The process that is measured: prints what the system says about it.
 pub(crate) fn hold(size: Size) {
     let world = World::new(size, DECISIONS);
-    let snapshot = Snapshot::build(store(), &world.state, None).expect("the workload compiles");
+    let snapshot = build(&world.state, None);
     let program = snapshot.account(world.workload.account()).expect("the account of the workload");
     for request in &world.requests {
         let supplied = request.supplied();

@@ -99,6 +99,7 @@ fn change_table(figures: &Figures, sizes: &[Size]) -> String {
     };
     for (name, figures) in [
         ("build from stored texts, ms", of(|it| it.build)),
+        ("the same by one thread, ms", of(|it| it.alone)),
         ("one policy changed, p50 µs", of(|it| it.policy.p50)),
         ("one policy changed, p99 µs", of(|it| it.policy.far)),
         ("one user changed, p50 µs", of(|it| it.user.p50)),

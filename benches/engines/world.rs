@@ -6,6 +6,8 @@ use doorward::model::attribute::Supplied;
 use doorward::model::moment::Moment;
 use doorward::model::revision::StoreId;
 use doorward::model::state::{AccountState, State};
+use doorward::snapshot::build::Snapshot;
+use doorward::threads::Threads;
 use doorward::workload::{Dimensions, Request, Size, Workload};
 
 /// The instant of every request. No condition of the workload is about time.
@@ -74,6 +76,11 @@ impl Deref for Told<'_> {
     fn deref(&self) -> &Request {
         self.request
     }
+}
+
+/// The snapshot of a state, made as a sidecar makes it.
+pub(crate) fn build(state: &State, previous: Option<&Snapshot>) -> Snapshot {
+    Snapshot::build_with(&Threads::default(), store(), state, previous).expect("the workload compiles")
 }
 
 /// Whose revisions these are.

@@ -9,6 +9,8 @@ use super::environments::Environments;
 use super::group::GroupProgram;
 use super::mentions::Mentions;
 use super::subjects::{GroupNumbers, Subject, Subjects};
+use super::workers::{Workers, by_parts};
+use crate::model::binding::BindingKey;
 use crate::model::catalogue::{Catalogue, PermissionNumber, ROLE_PREFIX};
 use crate::model::id::{AccountId, EnvironmentId, GroupId, PolicyId};
 use crate::model::object::ObjectKey;
@@ -19,7 +21,11 @@ use crate::model::text::Name;
 mod bindings;
 mod changes;
 
+use bindings::Compiled;
 use changes::Changes;
+
+/// Groups that are worth a thread.
+const GROUPS_OF_A_PART: usize = 64;
 
 /// Everything a decision in one account needs. A clone shares everything.
 #[derive(Debug, Clone)]
@@ -94,15 +100,16 @@ pub fn compile(
     state: &AccountState,
     global: &GlobalProgram,
     previous: Option<Previous<'_>>,
+    workers: &dyn Workers,
 ) -> Result<AccountProgram, CompileRejected> {
     // What a permission takes decides about every clause, so another catalogue begins from nothing.
     let same = previous.filter(|previous| previous.source.catalogue == state.catalogue);
     if let Some(Previous { source, program }) = same {
-        return program.changed(source, state, global);
+        return program.changed(source, state, global, workers);
     }
     let catalogue = account_catalogue(state, &global.catalogue)?;
     let empty = AccountState::empty(Arc::clone(&state.account));
-    AccountProgram::empty(state.account.value.id, catalogue).changed(&empty, state, global)
+    AccountProgram::empty(state.account.value.id, catalogue).changed(&empty, state, global, workers)
 }
 
 /// The catalogue of an account: the shipped one with the account's additions (rules R28).
@@ -217,14 +224,15 @@ impl AccountProgram {
         before: &AccountState,
         after: &AccountState,
         global: &GlobalProgram,
+        workers: &dyn Workers,
     ) -> Result<Self, CompileRejected> {
         let changes = Changes::between(before, after);
         let mut next = self.clone();
         next.change_environments(&changes, after)?;
         next.change_group_numbers(&changes, after)?;
         next.everybody = after.all_users().and_then(|group| next.group_numbers.get(&group.value.id).copied());
-        next.change_groups(&changes, after, global)?;
-        next.change_subjects(&changes, after)?;
+        next.change_groups(&changes, (before, after), global, workers)?;
+        next.change_subjects(&changes, after, workers)?;
         Ok(next)
     }
 
@@ -289,29 +297,47 @@ impl AccountProgram {
     fn change_groups(
         &mut self,
         changes: &Changes<'_>,
-        after: &AccountState,
+        (before, after): (&AccountState, &AccountState),
         global: &GlobalProgram,
+        workers: &dyn Workers,
     ) -> Result<(), CompileRejected> {
-        let touched = changes.touched_groups(after);
-        let mut compiled = bindings::compile(self, &touched, after, global)?;
-        for id in touched {
-            let (Some(group), Some(number)) = (after.groups.get(&id), self.group_numbers.get(&id).copied()) else {
-                self.forget_retired(id);
-                continue;
-            };
-            let known = self.groups.get(number as usize).cloned();
-            let bindings = after.bindings_of_group(id).filter_map(|(key, _)| {
-                compiled.remove(&key).or_else(|| known.as_ref().and_then(|known| known.binding(key).cloned()))
-            });
-            let group = GroupProgram::new(id, group.value.name.clone(), bindings.collect());
+        let touched: Vec<GroupId> = changes.touched_groups(after).into_iter().collect();
+        let compiled = bindings::compile(self, &touched, (before, after), global, workers)?;
+        let parts = by_parts(workers, &touched, GROUPS_OF_A_PART, |groups| {
+            groups.iter().map(|id| (*id, self.group_after(*id, after, &compiled))).collect::<Vec<_>>()
+        });
+        for (id, group) in parts.into_iter().flatten() {
             self.forget_retired(id);
-            let retired = group.bindings().iter().flat_map(|binding| {
-                binding.program.retired.iter().map(|statement| (binding.policy.value.id, *statement, id))
-            });
-            self.retired.extend(retired);
-            self.set_group(number, group);
+            if let Some((number, group)) = group {
+                let retired = group.bindings().iter().flat_map(|binding| {
+                    binding.program.retired.iter().map(|statement| (binding.policy.value.id, *statement, id))
+                });
+                self.retired.extend(retired);
+                self.set_group(number, group);
+            }
         }
         Ok(())
+    }
+
+    /// The program of a group with its number; `None` where the group is gone.
+    fn group_after(&self, id: GroupId, after: &AccountState, compiled: &[Compiled]) -> Option<(u32, GroupProgram)> {
+        let (group, number) = (after.groups.get(&id)?, *self.group_numbers.get(&id)?);
+        let begin = compiled.partition_point(|(group, ..)| *group < id);
+        let own = compiled.get(begin..).unwrap_or_default();
+        let own = own.get(..own.partition_point(|(group, ..)| *group == id)).unwrap_or_default();
+        let fresh = |key: BindingKey| {
+            let place = own.binary_search_by_key(&key, |(_, key, _)| *key).ok()?;
+            own.get(place).map(|(_, _, program)| Arc::clone(program))
+        };
+        let known = self.groups.get(number as usize).filter(|known| !known.bindings().is_empty());
+        let bindings = match known {
+            None => own.iter().map(|(_, _, program)| Arc::clone(program)).collect(),
+            Some(known) => {
+                let keys = after.bindings_of_group(id).map(|(key, _)| key);
+                keys.filter_map(|key| fresh(key).or_else(|| known.binding(key).cloned())).collect()
+            }
+        };
+        Some((number, GroupProgram::new(id, group.value.name.clone(), bindings)))
     }
 
     /// Puts a program in place of the one that has this number.
@@ -329,7 +355,12 @@ impl AccountProgram {
         }
     }
 
-    fn change_subjects(&mut self, changes: &Changes<'_>, after: &AccountState) -> Result<(), CompileRejected> {
+    fn change_subjects(
+        &mut self,
+        changes: &Changes<'_>,
+        after: &AccountState,
+        workers: &dyn Workers,
+    ) -> Result<(), CompileRejected> {
         let no_group = |user, group: GroupId| CompileRejected {
             account: self.id,
             key: Box::new(ObjectKey::User(self.id, user)),
@@ -337,8 +368,8 @@ impl AccountProgram {
         };
         let next = match changes.users.as_deref() {
             Some([]) => None,
-            Some(users) => Some(self.subjects.change(users, &after.users, &self.group_numbers)),
-            None => Some(Subjects::of(&after.users, &self.group_numbers)),
+            Some(users) => Some(self.subjects.change(users, &after.users, &self.group_numbers, workers)),
+            None => Some(Subjects::of(&after.users, &self.group_numbers, workers)),
         };
         if let Some(next) = next {
             self.subjects = next.map_err(|missing| no_group(missing.user, missing.group))?;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::program::{Condition, Ordering, Part, Pattern, ScalarTest, Text, TextTest};
+use super::program::{Condition, Ordering, Part, Pattern, Patterns, Text, TextTest};
 use crate::lang::literal::WEEK_DAYS;
 use crate::model::catalogue::{GlobalCondition, Operator};
 use crate::model::moment::{Moment, Offset, SECOND};
@@ -73,16 +73,16 @@ fn described(condition: &Condition) -> Option<DescribedCondition> {
     let ordered = |name, order, value| global(name, operator_of(order), vec![value]);
     let of_text = |name, test| global(name, text_operator(test), text_values(test));
     Some(match condition {
-        Condition::Attribute { name, any_match, test } => DescribedCondition {
+        Condition::Attribute { name, test } => DescribedCondition {
             name: name.as_str().to_owned(),
             operator: text_operator(test),
             values: text_values(test),
-            any_match: *any_match,
+            any_match: test.sense().any_match,
         },
         Condition::Environment(test) => of_text(GlobalCondition::EnvironmentId, test),
         Condition::UserGroup(test) => of_text(GlobalCondition::UserGroup, test),
         Condition::Date(order, day, offset) => ordered(GlobalCondition::Date, *order, date_text(*day, *offset)),
-        Condition::DateTime(order, at) => ordered(GlobalCondition::DateTime, *order, date_time_text(*at)),
+        Condition::DateTime(order, at) => ordered(GlobalCondition::DateTime, *order, date_time_text(**at)),
         Condition::TimeOfDay(order, time, offset) => {
             ordered(GlobalCondition::TimeOfDay, *order, time_text(*time) + &zone_text(*offset))
         }
@@ -105,34 +105,28 @@ const fn operator_of(order: Ordering) -> Operator {
 /// The operator that a test was made of.
 #[must_use]
 pub const fn text_operator(test: &TextTest) -> Operator {
-    match test {
-        TextTest::Match { .. } => Operator::Match,
-        TextTest::Scalar { negated: false, test } => match test {
-            ScalarTest::Equals(_) => Operator::Equal,
-            ScalarTest::StartsWith(_) => Operator::StartsWith,
-            ScalarTest::OneOf { .. } => Operator::In,
-        },
-        TextTest::Scalar { negated: true, test } => match test {
-            ScalarTest::Equals(_) => Operator::NotEqual,
-            ScalarTest::StartsWith(_) => Operator::NotStartsWith,
-            ScalarTest::OneOf { .. } => Operator::NotIn,
-        },
+    match (test, test.sense().negated) {
+        (TextTest::Match(..), _) => Operator::Match,
+        (TextTest::Equals(..), false) => Operator::Equal,
+        (TextTest::StartsWith(..), false) => Operator::StartsWith,
+        (TextTest::OneOf(..), false) => Operator::In,
+        (TextTest::Equals(..), true) => Operator::NotEqual,
+        (TextTest::StartsWith(..), true) => Operator::NotStartsWith,
+        (TextTest::OneOf(..), true) => Operator::NotIn,
     }
 }
 
 fn text_values(test: &TextTest) -> Vec<String> {
     let groups = |listed: bool| listed.then(|| "${global:userGroup}".to_owned());
     match test {
-        TextTest::Match { patterns, user_groups } => {
+        TextTest::Match(_, Patterns { patterns, user_groups }) => {
             patterns.iter().map(pattern_text).chain(groups(*user_groups)).collect()
         }
-        TextTest::Scalar { test: ScalarTest::Equals(one) | ScalarTest::StartsWith(one), .. } => {
-            vec![text_text(one, Stars::Text)]
-        }
-        TextTest::Scalar { test: ScalarTest::OneOf { literals, templates, user_groups }, .. } => {
-            let literals = literals.iter().map(|literal| literal_text(literal, Stars::Text));
-            let templates = templates.iter().map(|text| text_text(text, Stars::Text));
-            literals.chain(templates).chain(groups(*user_groups)).collect()
+        TextTest::Equals(_, one) | TextTest::StartsWith(_, one) => vec![text_text(one, Stars::Text)],
+        TextTest::OneOf(_, list) => {
+            let literals = list.literals.iter().map(|literal| literal_text(literal, Stars::Text));
+            let templates = list.templates().iter().map(|text| text_text(text, Stars::Text));
+            literals.chain(templates).chain(groups(list.user_groups())).collect()
         }
     }
 }
@@ -147,7 +141,8 @@ enum Stars {
 }
 
 fn pattern_text(pattern: &Pattern) -> String {
-    let stretches: Vec<_> = pattern.stretches.iter().map(|stretch| text_text(stretch, Stars::Wildcard)).collect();
+    let stretches: Vec<_> =
+        pattern.stretches().into_iter().map(|stretch| text_text(stretch, Stars::Wildcard)).collect();
     stretches.join("*")
 }
 

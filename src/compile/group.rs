@@ -91,7 +91,8 @@ impl GroupProgram {
     /// A group with these bindings, which are sorted by key.
     #[must_use]
     pub fn new(id: GroupId, name: Name, bindings: Box<[Arc<BindingProgram>]>) -> Self {
-        let mut all: Vec<(PermissionNumber, Candidate)> = Vec::new();
+        let count = bindings.iter().map(|binding| binding.program.about.len()).sum();
+        let mut all: Vec<(PermissionNumber, Candidate)> = Vec::with_capacity(count);
         for (number, binding) in (0..).zip(&bindings) {
             let candidates = binding.program.about.iter().map(|(permission, clause)| (*permission, *clause));
             all.extend(candidates.map(|(permission, clause)| (permission, Candidate { binding: number, clause })));

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 
 use super::bind::parameters_of_boundary;
-use super::fit::{Fit, fit};
+use super::fit::{Fit, fit_numbered};
 use super::program::{Bound, Clause, Condition, PolicyProgram};
 use crate::lang::ast::{self, BoundaryAst, ParameterName, PolicyAst};
-use crate::model::catalogue::{Catalogue, ConditionName, PermissionName, PermissionNumber};
+use crate::model::catalogue::{Catalogue, ConditionName, PermissionNumber};
 use crate::model::policy::Effect;
 
 mod bound;
@@ -77,8 +77,8 @@ pub fn lower_bound(
         catalogue,
         boundaries,
         strict: bounds.strict,
-        clauses: Vec::new(),
-        about: Vec::new(),
+        clauses: Vec::with_capacity(policy.statements.len()),
+        about: Vec::with_capacity(policy.statements.len() * 2),
         bounds: Vec::new(),
         known_bounds: Vec::new(),
         retired: BTreeSet::new(),
@@ -126,7 +126,7 @@ impl Lowering<'_> {
                 self.retired.insert(number);
                 continue;
             };
-            let manner = self.manner(statement, &permission.node);
+            let manner = self.manner(statement, permission_number);
             match manners.iter_mut().find(|(known, _)| *known == manner) {
                 Some((_, permissions)) if permissions.contains(&permission_number) => {}
                 Some((_, permissions)) => permissions.push(permission_number),
@@ -138,8 +138,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn manner(&self, statement: &ast::Statement, permission: &PermissionName) -> Manner {
-        let own = statement.conditions.iter().map(|it| fit(self.catalogue, permission, &it.node)).collect();
+    fn manner(&self, statement: &ast::Statement, permission: PermissionNumber) -> Manner {
+        let own = statement.conditions.iter().map(|it| fit_numbered(self.catalogue, permission, &it.node)).collect();
         let bounds = match statement.effect {
             Effect::Allow => self.boundaries.iter().map(|it| it.fits(self.catalogue, permission)).collect(),
             // Boundaries never touch a DENY (reference ch. 4.2, 2).

@@ -7,17 +7,23 @@ use imbl::OrdMap;
 use rustc_hash::FxHashMap;
 
 use super::chunks::Chunks;
+use super::workers::{Workers, by_parts};
 use crate::model::id::{GroupId, UserId};
 use crate::model::identity::UserState;
 use crate::model::state::{UserChange, UserRow, Users};
-use crate::model::text::{self, Name};
+use crate::model::text::{Name, short_hash_of};
 
+mod numbered;
 mod shard;
 
+use numbered::{Numbered, by_shard};
 use shard::Shard;
 
 /// Users that a shard holds when the shards are made; between half and four times as many, they stay.
 const SHARD_USERS: usize = 64;
+
+/// Shards that are worth a thread.
+const SHARDS_OF_A_PART: usize = 64;
 
 /// Bytes of an id as text.
 const ID_BYTES: usize = 36;
@@ -66,11 +72,7 @@ pub struct NoGroup {
     pub group: GroupId,
 }
 
-/// The place of an e-mail, its shard in the upper bits.
-fn hash_of(email: &str) -> u32 {
-    (text::hash_of(email) >> 32) as u32
-}
-
+/// The shard of an e-mail's hash, which is told by its upper bits.
 const fn shard_of(place: u32, bits: u32) -> usize {
     // As 64 bits, of which a shift by 32 leaves none.
     (place as u64 >> (32 - bits)) as usize
@@ -166,13 +168,13 @@ impl Subjects {
     /// The user or service user of this id.
     #[must_use]
     pub fn by_id(&self, id: UserId) -> Option<Subject<'_>> {
-        let hash = hash_of(self.users.row(id)?.email());
+        let hash = short_hash_of(self.users.row(id)?.email());
         self.by_email.get(shard_of(hash, self.bits))?.by_id(hash, id)
     }
 
     #[inline]
     fn by_email(&self, email: &str) -> Option<Subject<'_>> {
-        let hash = hash_of(email);
+        let hash = short_hash_of(email);
         self.by_email.get(shard_of(hash, self.bits))?.by_email(hash, email)
     }
 
@@ -185,9 +187,13 @@ impl Subjects {
     ///
     /// # Errors
     /// [`NoGroup`] for a user that names a group without a number.
-    pub fn of(users: &Users, groups: &GroupNumbers) -> Result<Self, NoGroup> {
+    pub fn of(users: &Users, groups: &GroupNumbers, workers: &dyn Workers) -> Result<Self, NoGroup> {
         let mut made = Self::with_room(users);
-        made.apply(users.rows().map(|user| UserChange { old: None, new: Some(user) }), groups)?;
+        let all = Numbered::of(users, groups);
+        let placed = all.placed(workers);
+        let shards = by_shard(&placed, made.bits);
+        let parts = by_parts(workers, &shards, SHARDS_OF_A_PART, |part| all.made(part));
+        made.by_email = parts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
         for user in users.rows().filter(UserRow::is_service) {
             made.rename(&UserChange { old: None, new: Some(user) });
         }
@@ -198,11 +204,17 @@ impl Subjects {
     ///
     /// # Errors
     /// [`NoGroup`] for a user that names a group without a number.
-    pub fn change(&self, changes: &[UserChange<'_>], users: &Users, groups: &GroupNumbers) -> Result<Self, NoGroup> {
+    pub fn change(
+        &self,
+        changes: &[UserChange<'_>],
+        users: &Users,
+        groups: &GroupNumbers,
+        workers: &dyn Workers,
+    ) -> Result<Self, NoGroup> {
         let most = (SHARD_USERS * 4) << self.bits;
         let least = if self.bits == 0 { 0 } else { (SHARD_USERS / 2) << self.bits };
         if !(least..=most).contains(&users.len()) {
-            return Self::of(users, groups);
+            return Self::of(users, groups, workers);
         }
         let mut next = Self { users: users.clone(), ..self.clone() };
         next.apply(changes.iter().copied(), groups)?;
@@ -229,8 +241,8 @@ impl Subjects {
     ) -> Result<(), NoGroup> {
         let mut edits = shard::Edits::default();
         for UserChange { old, new } in changes {
-            edits.gone.extend(old.map(|old| (hash_of(old.email()), old.id())));
-            edits.come.extend(new.map(|new| (hash_of(new.email()), new)));
+            edits.gone.extend(old.map(|old| (short_hash_of(old.email()), old.id())));
+            edits.come.extend(new.map(|new| (short_hash_of(new.email()), new)));
         }
         edits.by_shard(self.bits, |index, edits| {
             let known = self.by_email.get(index).map(Arc::as_ref);

@@ -3,10 +3,10 @@
 use std::cell::{Cell, OnceCell};
 
 use super::edge::next_edge;
-use super::text::{matches_pattern, matches_scalar};
+use super::text::matches;
 use crate::compile::account::AccountProgram;
 use crate::compile::group::Origin;
-use crate::compile::program::{Condition, Ordering, TextTest};
+use crate::compile::program::{Condition, Ordering, Sense, TextTest};
 use crate::compile::subjects::Subject;
 use crate::model::attribute::{Attributes, Known, Values};
 use crate::model::decision::{CheckRequest, Target};
@@ -68,14 +68,14 @@ fn all(conditions: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Truth
 /// Whether one condition holds.
 pub(super) fn test(condition: &Condition, effect: Effect, facts: &Facts<'_, '_>) -> Truth {
     match condition {
-        Condition::Attribute { name, any_match, test } => match facts.attributes.get(name.as_str()) {
+        Condition::Attribute { name, test } => match facts.attributes.get(name.as_str()) {
             Known::NotSupplied => Truth::Unknown,
             Known::Absent => Truth::False,
-            Known::Values(values) => test_values(test, values, *any_match, effect, facts),
+            Known::Values(values) => test_values(test, values, effect, facts),
         },
         Condition::Environment(test) => match facts.environment_id() {
             None => Truth::False,
-            Some(id) => test_values(test, Values::One(id), false, effect, facts),
+            Some(id) => test_values(test, Values::One(id), effect, facts),
         },
         Condition::UserGroup(test) => Truth::from(facts.any_group(|id| test_one(test, id, facts))),
         Condition::Retired => Truth::Unknown,
@@ -104,7 +104,7 @@ fn any(alternatives: &[Condition], effect: Effect, facts: &Facts<'_, '_>) -> Tru
 fn test_time(condition: &Condition, at: Moment) -> bool {
     match condition {
         Condition::Date(order, day, offset) => order.fits(&at.day(*offset), day),
-        Condition::DateTime(order, moment) => order.fits(&at, moment),
+        Condition::DateTime(order, moment) => order.fits(&at, &**moment),
         Condition::TimeOfDay(order, time, offset) => order.fits(&at.time_of_day(*offset), time),
         Condition::WeekDay(days) => days & (1 << at.week_day()) != 0,
         _ => false,
@@ -112,28 +112,19 @@ fn test_time(condition: &Condition, at: Moment) -> bool {
 }
 
 /// Rules R3: several values defeat a scalar operator, but must not switch a DENY off.
-fn test_values(test: &TextTest, values: Values<'_>, any_match: bool, effect: Effect, facts: &Facts<'_, '_>) -> Truth {
-    match test {
-        TextTest::Match { .. } => Truth::from(values.iter().any(|value| test_one(test, value, facts))),
-        TextTest::Scalar { .. } if values.len() > 1 && !any_match => match effect {
+fn test_values(test: &TextTest, values: Values<'_>, effect: Effect, facts: &Facts<'_, '_>) -> Truth {
+    let Sense { negated, any_match } = test.sense();
+    if values.len() > 1 && !any_match && !matches!(test, TextTest::Match(..)) {
+        return match effect {
             Effect::Allow => Truth::False,
             Effect::Deny => Truth::Unknown,
-        },
-        TextTest::Scalar { negated, test } => {
-            let any = values.iter().any(|value| matches_scalar(test, value, facts));
-            Truth::from(any != *negated)
-        }
+        };
     }
+    Truth::from(values.iter().any(|value| matches(test, value, facts)) != negated)
 }
 
 fn test_one(test: &TextTest, value: &str, facts: &Facts<'_, '_>) -> bool {
-    match test {
-        TextTest::Match { patterns, user_groups } => {
-            patterns.iter().any(|pattern| matches_pattern(pattern, value, facts))
-                || (*user_groups && facts.is_own_group(value))
-        }
-        TextTest::Scalar { negated, test } => matches_scalar(test, value, facts) != *negated,
-    }
+    matches(test, value, facts) != test.sense().negated
 }
 
 // === impl Truth ===

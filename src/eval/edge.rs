@@ -17,7 +17,7 @@ fn next_change(condition: &Condition, at: Moment) -> Option<Moment> {
             let end = Moment::start_of_day(*day + 1, *offset);
             first_after(at, of_order(*order, start, end))
         }
-        Condition::DateTime(order, moment) => first_after(at, of_order(*order, *moment, moment.next())),
+        Condition::DateTime(order, moment) => first_after(at, of_order(*order, **moment, moment.next())),
         Condition::TimeOfDay(order, time, offset) => {
             let midnight = Moment::start_of_day(at.day(*offset), *offset);
             let tomorrow = Moment::start_of_day(at.day(*offset) + 1, *offset);

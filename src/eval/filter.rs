@@ -12,7 +12,7 @@ use super::text::part_text;
 use crate::compile::account::AccountProgram;
 use crate::compile::describe::text_operator;
 use crate::compile::group::Origin;
-use crate::compile::program::{Condition, Pattern, ScalarTest, Text, TextTest};
+use crate::compile::program::{Condition, Pattern, Patterns, Text, TextTest};
 use crate::model::attribute::Known;
 use crate::model::catalogue::{ConditionName, PermissionNumber};
 use crate::model::decision::{CheckRequest, ReasonCode, Unanswerable};
@@ -169,8 +169,8 @@ fn conjunction<'c>(conditions: impl Iterator<Item = &'c Condition>, effect: Effe
 fn open(condition: &Condition, effect: Effect, facts: &Facts<'_, '_>) -> Residual {
     match condition {
         Condition::AnyOf(alternatives) => Residual::any(alternatives.iter().map(|one| open(one, effect, facts))),
-        Condition::Attribute { name, any_match, test } if facts.attributes.get(name.as_str()) == Known::NotSupplied => {
-            Residual::Test(leaf(name, *any_match, test, effect, facts))
+        Condition::Attribute { name, test } if facts.attributes.get(name.as_str()) == Known::NotSupplied => {
+            Residual::Test(leaf(name, test, effect, facts))
         }
         settled => match (test(settled, effect, facts), effect) {
             (Truth::True, _) | (Truth::Unknown, Effect::Deny) => Residual::Always,
@@ -179,13 +179,13 @@ fn open(condition: &Condition, effect: Effect, facts: &Facts<'_, '_>) -> Residua
     }
 }
 
-fn leaf(name: &ConditionName, any_match: bool, test: &TextTest, effect: Effect, facts: &Facts<'_, '_>) -> Leaf {
-    let is_match = matches!(test, TextTest::Match { .. });
+fn leaf(name: &ConditionName, test: &TextTest, effect: Effect, facts: &Facts<'_, '_>) -> Leaf {
+    let any = test.sense().any_match || matches!(test, TextTest::Match(..));
     Leaf {
         name: name.clone(),
         operator: text_operator(test),
         operand: operand(test, facts),
-        several: Several::of(effect, any_match || is_match),
+        several: Several::of(effect, any),
     }
 }
 
@@ -193,18 +193,16 @@ fn leaf(name: &ConditionName, any_match: bool, test: &TextTest, effect: Effect, 
 fn operand(test: &TextTest, facts: &Facts<'_, '_>) -> Operand {
     let groups = |listed: bool| if listed { own_groups(facts) } else { Vec::new() };
     match test {
-        TextTest::Match { patterns, user_groups } => {
+        TextTest::Match(_, Patterns { patterns, user_groups }) => {
             let patterns = patterns.iter().map(|pattern| stretches(pattern, facts));
             let whole = groups(*user_groups).into_iter().map(|id| vec![id]);
             Operand::Patterns(sorted(patterns.chain(whole)))
         }
-        TextTest::Scalar { test: ScalarTest::Equals(one) | ScalarTest::StartsWith(one), .. } => {
-            Operand::Texts(vec![filled(one, facts)])
-        }
-        TextTest::Scalar { test: ScalarTest::OneOf { literals, templates, user_groups }, .. } => {
-            let literals = literals.iter().map(ToString::to_string);
-            let templates = templates.iter().map(|text| filled(text, facts));
-            Operand::Texts(sorted(literals.chain(templates).chain(groups(*user_groups))))
+        TextTest::Equals(_, one) | TextTest::StartsWith(_, one) => Operand::Texts(vec![filled(one, facts)]),
+        TextTest::OneOf(_, list) => {
+            let literals = list.literals.iter().map(ToString::to_string);
+            let templates = list.templates().iter().map(|text| filled(text, facts));
+            Operand::Texts(sorted(literals.chain(templates).chain(groups(list.user_groups()))))
         }
     }
 }
@@ -215,7 +213,7 @@ fn own_groups(facts: &Facts<'_, '_>) -> Vec<String> {
 }
 
 fn stretches(pattern: &Pattern, facts: &Facts<'_, '_>) -> Vec<String> {
-    pattern.stretches.iter().map(|stretch| filled(stretch, facts)).collect()
+    pattern.stretches().into_iter().map(|stretch| filled(stretch, facts)).collect()
 }
 
 fn filled(text: &Text, facts: &Facts<'_, '_>) -> String {

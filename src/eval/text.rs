@@ -3,26 +3,40 @@
 use smallvec::SmallVec;
 
 use super::condition::Facts;
-use crate::compile::program::{Part, Pattern, ScalarTest, Text};
+use crate::compile::program::{Computed, Listed, Part, Pattern, Patterns, Text, TextTest};
 
 /// Bytes of a computed stretch that need no allocation.
 const WHOLE: usize = 256;
 
-pub(super) fn matches_scalar(scalar: &ScalarTest, value: &str, facts: &Facts<'_, '_>) -> bool {
-    match scalar {
-        ScalarTest::Equals(text) => strip_prefix(text, value, facts) == Some(""),
-        ScalarTest::StartsWith(text) => strip_prefix(text, value, facts).is_some(),
-        ScalarTest::OneOf { literals, templates, user_groups } => {
+/// Whether a value passes a test in its positive form.
+pub(super) fn matches(test: &TextTest, value: &str, facts: &Facts<'_, '_>) -> bool {
+    match test {
+        TextTest::Equals(_, whole) => strip_prefix(whole, value, facts) == Some(""),
+        TextTest::StartsWith(_, first) => strip_prefix(first, value, facts).is_some(),
+        TextTest::OneOf(_, Listed { literals, computed }) => {
             literals.binary_search_by(|literal| (**literal).cmp(value)).is_ok()
-                || templates.iter().any(|text| strip_prefix(text, value, facts) == Some(""))
+                || computed.as_ref().is_some_and(|computed| is_computed(computed, value, facts))
+        }
+        TextTest::Match(_, Patterns { patterns, user_groups }) => {
+            patterns.iter().any(|pattern| matches_pattern(pattern, value, facts))
                 || (*user_groups && facts.is_own_group(value))
         }
     }
 }
 
+fn is_computed(computed: &Computed, value: &str, facts: &Facts<'_, '_>) -> bool {
+    computed.templates.iter().any(|text| strip_prefix(text, value, facts) == Some(""))
+        || (computed.user_groups && facts.is_own_group(value))
+}
+
 /// Whether the whole value fits: the first stretch at its start, the last at its end, the others in between in order.
-pub(super) fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_, '_>) -> bool {
-    match pattern.stretches.as_ref() {
+fn matches_pattern(pattern: &Pattern, value: &str, facts: &Facts<'_, '_>) -> bool {
+    let stretches = match pattern {
+        Pattern::StartsWith(first) => return strip_prefix(first, value, facts).is_some(),
+        Pattern::EndsWith(last) => return strip_suffix(last, value, facts).is_some(),
+        Pattern::Stretches(stretches) => stretches,
+    };
+    match stretches.as_ref() {
         [] => false,
         [whole] => strip_prefix(whole, value, facts) == Some(""),
         [first, between @ .., last] => {

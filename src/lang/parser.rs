@@ -7,6 +7,7 @@ use super::ast::{BoundaryAst, Condition, PolicyAst, Statement, Value};
 use super::diag::{Diagnostic, excerpt, in_order};
 use super::lexer::{Token, TokenKind, tokenize};
 use super::span::{Span, Spanned};
+use crate::model::catalogue::{Catalogue, ConditionName, InvalidCatalogueName, PermissionName};
 use crate::model::limits;
 use crate::model::policy::Effect;
 
@@ -38,6 +39,18 @@ pub fn parse_policy(text: &str) -> Parsed<PolicyAst> {
     policy(text).in_order()
 }
 
+/// [`parse_policy`] for a tree of which a program is made: names that `catalogue` has are shared with it.
+#[must_use]
+pub(crate) fn parse_policy_of(text: &str, catalogue: &Catalogue) -> Parsed<PolicyAst> {
+    policy_of(text, Some(catalogue)).in_order()
+}
+
+/// [`parse_boundary`] with names that are shared with `catalogue`.
+#[must_use]
+pub(crate) fn parse_boundary_of(text: &str, catalogue: &Catalogue) -> Parsed<BoundaryAst> {
+    boundary_of(text, Some(catalogue)).in_order()
+}
+
 /// Reads the conditions of a boundary.
 #[must_use]
 pub fn parse_boundary(text: &str) -> Parsed<BoundaryAst> {
@@ -46,20 +59,28 @@ pub fn parse_boundary(text: &str) -> Parsed<BoundaryAst> {
 
 /// [`parse_policy`] with the diagnostics as they were found, for a later stage to add its own.
 pub(crate) fn policy(text: &str) -> Parsed<PolicyAst> {
+    policy_of(text, None)
+}
+
+fn policy_of(text: &str, catalogue: Option<&Catalogue>) -> Parsed<PolicyAst> {
     if let Some(diagnostic) = too_long(text, limits::POLICY_TEXT_BYTES) {
         return Parsed::refused(PolicyAst { statements: Vec::new() }, diagnostic);
     }
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text, catalogue);
     let ast = parser.policy();
     parser.finish(ast)
 }
 
 /// [`parse_boundary`] with the diagnostics as they were found, for a later stage to add its own.
 pub(crate) fn boundary(text: &str) -> Parsed<BoundaryAst> {
+    boundary_of(text, None)
+}
+
+fn boundary_of(text: &str, catalogue: Option<&Catalogue>) -> Parsed<BoundaryAst> {
     if let Some(diagnostic) = too_long(text, limits::BOUNDARY_TEXT_BYTES) {
         return Parsed::refused(BoundaryAst { conditions: Vec::new() }, diagnostic);
     }
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text, catalogue);
     let ast = parser.boundary();
     parser.finish(ast)
 }
@@ -75,6 +96,8 @@ fn too_long(text: &str, limit: usize) -> Option<Diagnostic> {
 
 struct Parser<'t> {
     text: &'t str,
+    /// Has names that need not be made once more. Whether a name exists is not asked here.
+    catalogue: Option<&'t Catalogue>,
     tokens: Vec<Token>,
     values: Vec<Value>,
     at: usize,
@@ -102,10 +125,11 @@ impl<T> Parsed<T> {
 // === impl Parser ===
 
 impl<'t> Parser<'t> {
-    fn new(text: &'t str) -> Self {
+    fn new(text: &'t str, catalogue: Option<&'t Catalogue>) -> Self {
         let lexed = tokenize(text);
         Self {
             text,
+            catalogue,
             tokens: lexed.list,
             values: lexed.values,
             at: 0,
@@ -139,6 +163,18 @@ impl<'t> Parser<'t> {
 
     fn text_of(&self, token: Token) -> &'t str {
         self.text.get(token.span.start..token.span.end).unwrap_or_default()
+    }
+
+    fn permission_name(&self, token: Token) -> Result<PermissionName, InvalidCatalogueName> {
+        let text = self.text_of(token);
+        let known = self.catalogue.and_then(|catalogue| catalogue.permission_name(text));
+        known.map_or_else(|| text.parse(), |known| Ok(known.clone()))
+    }
+
+    fn condition_name(&self, token: Token) -> Result<ConditionName, InvalidCatalogueName> {
+        let text = self.text_of(token);
+        let known = self.catalogue.and_then(|catalogue| catalogue.condition_name(text));
+        known.map_or_else(|| text.parse(), |known| Ok(known.clone()))
     }
 
     fn last(&self) -> Option<Token> {
@@ -191,7 +227,8 @@ impl<'t> Parser<'t> {
     }
 
     fn policy(&mut self) -> PolicyAst {
-        let mut statements = Vec::new();
+        let ends = self.tokens.iter().filter(|token| token.kind == TokenKind::Semicolon).count();
+        let mut statements = Vec::with_capacity(ends.min(limits::POLICY_STATEMENTS));
         self.leading_semicolons("statement");
         while self.peek().kind != TokenKind::End {
             self.open_groups = 0;

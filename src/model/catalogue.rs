@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use hashbrown::HashTable;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
 use super::limits;
@@ -170,7 +171,7 @@ pub struct Catalogue {
     /// By number.
     entries: Vec<BTreeMap<ConditionName, ConditionSpec>>,
     /// Each condition that some permission takes, with the operators that any of them takes.
-    conditions: BTreeMap<ConditionName, OperatorSet>,
+    conditions: FxHashMap<ConditionName, OperatorSet>,
 }
 
 /// The first part of every name that is computed, never told (rules R4).
@@ -408,7 +409,8 @@ impl GlobalCondition {
     /// The global condition of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|condition| condition.name() == name)
+        let is_global = name.starts_with(GLOBAL_PREFIX);
+        Self::ALL.into_iter().filter(|_| is_global).find(|condition| condition.name() == name)
     }
 
     /// The operators it takes (reference ch. 2.1; ch. 15 row 18 for the groups).
@@ -502,6 +504,18 @@ impl Catalogue {
         self.numbers.find(hash_of(permission), is).copied()
     }
 
+    /// The name of a permission, to be shared.
+    #[must_use]
+    pub fn permission_name(&self, permission: &str) -> Option<&PermissionName> {
+        self.names.get(self.number(permission)?.index())
+    }
+
+    /// The name of a condition that some permission takes, to be shared.
+    #[must_use]
+    pub fn condition_name(&self, condition: &str) -> Option<&ConditionName> {
+        self.conditions.get_key_value(condition).map(|(name, _)| name)
+    }
+
     /// Every permission, sorted.
     pub fn permissions(&self) -> impl Iterator<Item = &PermissionName> {
         self.sorted.keys()
@@ -516,6 +530,12 @@ impl Catalogue {
     #[must_use]
     pub fn condition(&self, permission: &str, condition: &str) -> Option<&ConditionSpec> {
         self.entry(permission)?.get(condition)
+    }
+
+    /// How the permission of this number takes `condition`.
+    #[must_use]
+    pub fn condition_of(&self, permission: PermissionNumber, condition: &str) -> Option<&ConditionSpec> {
+        self.entries.get(permission.index())?.get(condition)
     }
 
     /// The conditions of `permission`, sorted.

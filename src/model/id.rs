@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -117,7 +118,7 @@ uuid_id! {
 /// The short id of an environment: 1 to 64 of `a-z`, `0-9`, `-` (rules §8).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct EnvironmentId(Box<str>);
+pub struct EnvironmentId(Arc<str>);
 
 // === impl EnvironmentId ===
 
@@ -149,7 +150,7 @@ impl TryFrom<String> for EnvironmentId {
 
 impl From<EnvironmentId> for String {
     fn from(id: EnvironmentId) -> Self {
-        id.0.into()
+        id.0.as_ref().to_owned()
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use imbl::{HashMap, OrdMap, OrdSet};
+use imbl::{OrdMap, OrdSet};
 
 use super::account::{Account, Environment, Global};
 use super::binding::{Binding, BindingKey};
@@ -12,16 +12,19 @@ use super::catalogue::{CatalogueEntry, PermissionName};
 use super::digest::Sums;
 use super::id::{AccountId, BoundaryId, EnvironmentId, GroupId, PolicyId, UserId};
 use super::identity::{Group, GroupOwner, User};
-use super::level::Level;
+use super::level::{BindingLevel, Level};
 use super::object::{Change, Object, ObjectKey, Record};
 use super::policy::{Boundary, Policy};
 use super::revision::Revision;
-use super::text::Name;
+use super::text::{self, Name};
 
+mod index;
 mod leaf;
 mod users;
 
-pub use users::{UserChange, UserRow, Users};
+use index::{Index, short};
+
+pub use users::{Page, UserChange, UserRow, Users};
 
 /// A shared record.
 pub type Shared<T> = Arc<Record<T>>;
@@ -59,13 +62,13 @@ pub struct AccountState {
     /// By permission.
     pub catalogue: OrdMap<PermissionName, Shared<CatalogueEntry>>,
     service_names: OrdSet<(Name, UserId)>,
-    bindings_of_group: OrdSet<(GroupId, BindingKey)>,
-    bindings_of_policy: OrdSet<(PolicyId, BindingKey)>,
-    bindings_of_boundary: OrdSet<(BoundaryId, BindingKey)>,
-    group_names: HashMap<Name, GroupId>,
+    bindings_of_group: Index<BindingKey>,
+    bindings_of_policy: Index<BindingKey>,
+    bindings_of_boundary: Index<BindingKey>,
+    group_names: Index<GroupId>,
     all_users: Option<GroupId>,
-    policy_names: HashMap<(Level, Name), PolicyId>,
-    boundary_names: HashMap<Name, BoundaryId>,
+    policy_names: Index<PolicyId>,
+    boundary_names: Index<BoundaryId>,
 }
 
 /// A change that does not fit the state it was to be applied to.
@@ -185,14 +188,14 @@ impl State {
     fn put(&mut self, record: &Record<Object>) -> Result<(), ChangeRejected> {
         match &record.value {
             Object::Global(global) => {
-                let shared = |policy: &Policy| (policy.id, share(record, policy));
+                let shared = |policy: &Policy| (policy.id, share(record, policy.clone()));
                 self.global_policies = global.policies.iter().map(shared).collect();
-                self.global = Some(share(record, global));
+                self.global = Some(share(record, global.clone()));
             }
             Object::Account(account) => match self.accounts.get_mut(&account.id) {
-                Some(known) => Arc::make_mut(known).account = share(record, account),
+                Some(known) => Arc::make_mut(known).account = share(record, account.clone()),
                 None => {
-                    self.accounts.insert(account.id, Arc::new(AccountState::empty(share(record, account))));
+                    self.accounts.insert(account.id, Arc::new(AccountState::empty(share(record, account.clone()))));
                 }
             },
             owned => {
@@ -239,13 +242,13 @@ impl AccountState {
             bindings: OrdMap::new(),
             catalogue: OrdMap::new(),
             service_names: OrdSet::new(),
-            bindings_of_group: OrdSet::new(),
-            bindings_of_policy: OrdSet::new(),
-            bindings_of_boundary: OrdSet::new(),
-            group_names: HashMap::new(),
+            bindings_of_group: Index::default(),
+            bindings_of_policy: Index::default(),
+            bindings_of_boundary: Index::default(),
+            group_names: Index::default(),
             all_users: None,
-            policy_names: HashMap::new(),
-            boundary_names: HashMap::new(),
+            policy_names: Index::default(),
+            boundary_names: Index::default(),
         }
     }
 
@@ -265,43 +268,47 @@ impl AccountState {
     /// The group of this name.
     #[must_use]
     pub fn group_by_name(&self, name: &str) -> Option<&Shared<Group>> {
-        self.group_names.get(name).and_then(|id| self.groups.get(id))
+        let mut found = self.group_names.of(text::short_hash_of(name)).filter_map(|id| self.groups.get(id));
+        found.find(|group| group.value.name.as_str() == name)
     }
 
     /// The policy of this name at this level.
     #[must_use]
     pub fn policy_by_name(&self, level: &Level, name: &Name) -> Option<&Shared<Policy>> {
-        self.policy_names.get(&(level.clone(), name.clone())).and_then(|id| self.policies.get(id))
+        let mut found = self.policy_names.of(hash_at(level, name)).filter_map(|id| self.policies.get(id));
+        found.find(|policy| policy.value.level == *level && policy.value.name == *name)
     }
 
     /// The boundary of this name.
     #[must_use]
     pub fn boundary_by_name(&self, name: &str) -> Option<&Shared<Boundary>> {
-        self.boundary_names.get(name).and_then(|id| self.boundaries.get(id))
+        let mut found = self.boundary_names.of(text::short_hash_of(name)).filter_map(|id| self.boundaries.get(id));
+        found.find(|boundary| boundary.value.name.as_str() == name)
     }
 
     /// The bindings of a group, by key.
     pub fn bindings_of_group(&self, group: GroupId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
-        self.indexed(&self.bindings_of_group, group)
+        let found = self.found(self.bindings_of_group.of(short(group.bits())));
+        found.filter(move |(_, binding)| binding.value.group == group)
     }
 
     /// The bindings of a policy, by key.
     pub fn bindings_of_policy(&self, policy: PolicyId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
-        self.indexed(&self.bindings_of_policy, policy)
+        let found = self.found(self.bindings_of_policy.of(short(policy.bits())));
+        found.filter(move |(_, binding)| binding.value.policy == policy)
     }
 
     /// The bindings that a boundary narrows, by key.
     pub fn bindings_of_boundary(&self, boundary: BoundaryId) -> impl Iterator<Item = (BindingKey, &Shared<Binding>)> {
-        self.indexed(&self.bindings_of_boundary, boundary)
+        let found = self.found(self.bindings_of_boundary.of(short(boundary.bits())));
+        found.filter(move |(_, binding)| binding.value.boundaries.contains(&boundary))
     }
 
-    fn indexed<'a, I: Copy + Ord>(
+    fn found<'a>(
         &'a self,
-        index: &'a OrdSet<(I, BindingKey)>,
-        id: I,
+        keys: impl Iterator<Item = &'a BindingKey>,
     ) -> impl Iterator<Item = (BindingKey, &'a Shared<Binding>)> {
-        let of_id = index.range((id, BindingKey::FIRST)..).take_while(move |(other, _)| *other == id);
-        of_id.filter_map(|(_, key)| self.bindings.get(key).map(|binding| (*key, binding)))
+        keys.filter_map(|key| self.bindings.get(key).map(|binding| (*key, binding)))
     }
 
     /// The group that holds everybody.
@@ -369,35 +376,44 @@ impl AccountState {
         match &record.value {
             Object::Global(_) | Object::Account(_) | Object::User(..) => {}
             Object::Environment(_, it) => {
-                self.environments.insert(it.id.clone(), share(record, it));
+                self.environments.insert(it.id.clone(), share(record, it.clone()));
             }
             Object::Group(_, it) => {
-                self.group_names.insert(it.name.clone(), it.id);
+                self.group_names.insert(text::short_hash_of(it.name.as_str()), it.id);
                 if it.owner == GroupOwner::AllUsers {
                     self.all_users = Some(it.id);
                 }
-                self.groups.insert(it.id, share(record, it));
+                self.groups.insert(it.id, share(record, it.clone()));
             }
             Object::Policy(_, it) => {
-                self.policy_names.insert((it.level.clone(), it.name.clone()), it.id);
-                self.policies.insert(it.id, share(record, it));
+                self.policy_names.insert(hash_at(&it.level, &it.name), it.id);
+                self.policies.insert(it.id, share(record, it.clone()));
             }
             Object::Boundary(_, it) => {
-                self.boundary_names.insert(it.name.clone(), it.id);
-                self.boundaries.insert(it.id, share(record, it));
+                self.boundary_names.insert(text::short_hash_of(it.name.as_str()), it.id);
+                self.boundaries.insert(it.id, share(record, it.clone()));
             }
             Object::Binding(_, it) => {
                 // The key is a hash of the content, which is not made again where it is known.
                 let key = if let ObjectKey::Binding(_, key) = key { *key } else { it.key() };
-                self.bindings_of_group.insert((it.group, key));
-                self.bindings_of_policy.insert((it.policy, key));
-                self.bindings_of_boundary.extend(it.boundaries.iter().map(|boundary| (*boundary, key)));
-                self.bindings.insert(key, share(record, it));
+                self.bindings_of_group.insert(short(it.group.bits()), key);
+                self.bindings_of_policy.insert(short(it.policy.bits()), key);
+                for boundary in &it.boundaries {
+                    self.bindings_of_boundary.insert(short(boundary.bits()), key);
+                }
+                self.bindings.insert(key, share(record, self.in_its_environment(it)));
             }
             Object::CatalogueEntry(_, it) => {
-                self.catalogue.insert(it.permission.clone(), share(record, it));
+                self.catalogue.insert(it.permission.clone(), share(record, it.clone()));
             }
         }
+    }
+
+    /// A binding that shares the text of its environment's id with the environment, as there are many bindings to few of them.
+    fn in_its_environment(&self, binding: &Binding) -> Binding {
+        let shared = binding.level.environment().and_then(|id| self.environments.get_key_value(id));
+        let level = shared.map_or_else(|| binding.level.clone(), |(id, _)| BindingLevel::Environment(id.clone()));
+        Binding { level, ..binding.clone() }
     }
 
     fn put_user(&mut self, record: &Record<Object>, user: &User) {
@@ -422,26 +438,26 @@ impl AccountState {
             }
             ObjectKey::Group(_, id) => {
                 if let Some(old) = self.groups.remove(id) {
-                    forget(&mut self.group_names, &old.value.name, id);
+                    self.group_names.remove(text::short_hash_of(old.value.name.as_str()), *id);
                     self.all_users = self.all_users.filter(|known| known != id);
                 }
             }
             ObjectKey::Policy(_, id) => {
                 if let Some(old) = self.policies.remove(id) {
-                    forget(&mut self.policy_names, &(old.value.level.clone(), old.value.name.clone()), id);
+                    self.policy_names.remove(hash_at(&old.value.level, &old.value.name), *id);
                 }
             }
             ObjectKey::Boundary(_, id) => {
                 if let Some(old) = self.boundaries.remove(id) {
-                    forget(&mut self.boundary_names, &old.value.name, id);
+                    self.boundary_names.remove(text::short_hash_of(old.value.name.as_str()), *id);
                 }
             }
             ObjectKey::Binding(_, key) => {
                 if let Some(old) = self.bindings.remove(key) {
-                    self.bindings_of_group.remove(&(old.value.group, *key));
-                    self.bindings_of_policy.remove(&(old.value.policy, *key));
+                    self.bindings_of_group.remove(short(old.value.group.bits()), *key);
+                    self.bindings_of_policy.remove(short(old.value.policy.bits()), *key);
                     for boundary in &old.value.boundaries {
-                        self.bindings_of_boundary.remove(&(*boundary, *key));
+                        self.bindings_of_boundary.remove(short(boundary.bits()), *key);
                     }
                 }
             }
@@ -452,22 +468,16 @@ impl AccountState {
     }
 }
 
-fn share<T: Clone>(record: &Record<Object>, value: &T) -> Shared<T> {
-    Arc::new(Record {
-        created: record.created,
-        updated: record.updated,
-        revision: record.revision,
-        value: value.clone(),
-    })
+fn share<T>(record: &Record<Object>, value: T) -> Shared<T> {
+    Arc::new(Record { created: record.created, updated: record.updated, revision: record.revision, value })
 }
 
 fn owned<T: Clone>(record: &Shared<T>, account: AccountId, form: fn(AccountId, T) -> Object) -> Record<Object> {
     record.as_ref().clone().map(|value| form(account, value))
 }
 
-/// Takes an index entry away, unless another object has taken the name within the same commit.
-fn forget<K: Clone + Eq + std::hash::Hash, I: Clone + PartialEq>(index: &mut HashMap<K, I>, name: &K, id: &I) {
-    if index.get(name) == Some(id) {
-        index.remove(name);
-    }
+/// The hash of a name that is unique at its level.
+fn hash_at(level: &Level, name: &Name) -> u32 {
+    let environment = level.environment().map_or(0, |id| text::short_hash_of(id.as_str()));
+    text::short_hash_of(name.as_str()) ^ environment.rotate_left(1)
 }

@@ -52,6 +52,13 @@ pub(crate) fn hash_of(text: &str) -> u64 {
     hasher.finish()
 }
 
+/// The upper half of the hash, of which an index that is looked up in what it names needs no more.
+#[must_use]
+#[inline]
+pub(crate) fn short_hash_of(text: &str) -> u32 {
+    (hash_of(text) >> 32) as u32
+}
+
 /// Whether both are the same, without a call where they have the length of a usual name.
 #[inline]
 pub(crate) fn is_same(a: &[u8], b: &[u8]) -> bool {

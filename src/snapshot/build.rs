@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::compile::account::{AccountProgram, CompileRejected, GlobalProgram, Previous, compile};
+use crate::compile::workers::{Alone, Workers};
 use crate::eval::{Outcome, evaluate};
 use crate::lang::LANGUAGE_VERSION;
 use crate::model::account::Global;
@@ -58,6 +59,19 @@ impl Snapshot {
     /// # Errors
     /// [`BuildRejected`]; nothing is published then.
     pub fn build(store: StoreId, state: &State, previous: Option<&Self>) -> Result<Self, BuildRejected> {
+        Self::build_with(&Alone, store, state, previous)
+    }
+
+    /// [`Self::build`] by `workers`. The snapshot is the same, whoever they are.
+    ///
+    /// # Errors
+    /// [`BuildRejected`]; nothing is published then.
+    pub fn build_with(
+        workers: &dyn Workers,
+        store: StoreId,
+        state: &State,
+        previous: Option<&Self>,
+    ) -> Result<Self, BuildRejected> {
         let global = state.global.as_ref().ok_or(BuildRejected::NoGlobal)?;
         if global.value.language_version != LANGUAGE_VERSION {
             return Err(BuildRejected::LanguageVersion { found: global.value.language_version });
@@ -73,7 +87,7 @@ impl Snapshot {
         let mut accounts = FxHashMap::with_capacity_and_hasher(state.accounts.len(), FxBuildHasher);
         for (id, source) in &state.accounts {
             let known = same_global.and_then(|previous| previous.accounts.get(id));
-            accounts.insert(*id, compile_account(source, &program, known)?);
+            accounts.insert(*id, compile_account(source, &program, known, workers)?);
         }
         let token = RevisionToken { store, revision: state.revision };
         Ok(Self { token, accounts, global: Arc::clone(global), program })
@@ -145,11 +159,12 @@ fn compile_account(
     source: &Arc<AccountState>,
     global: &GlobalProgram,
     known: Option<&CompiledAccount>,
+    workers: &dyn Workers,
 ) -> Result<CompiledAccount, BuildRejected> {
     if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.source, source)) {
         return Ok(known.clone());
     }
     let previous = known.map(|known| Previous { source: &known.source, program: &known.program });
-    let program = compile(source, global, previous)?;
+    let program = compile(source, global, previous, workers)?;
     Ok(CompiledAccount { source: Arc::clone(source), program: Arc::new(program) })
 }

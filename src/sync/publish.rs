@@ -14,6 +14,7 @@ use crate::model::state::State;
 use crate::snapshot::build::{BuildRejected, Snapshot};
 use crate::snapshot::handle::SnapshotHandle;
 use crate::telemetry::metrics::Metrics;
+use crate::threads::Threads;
 
 /// Builds a snapshot of each newest state and publishes it.
 pub struct Publisher {
@@ -100,7 +101,7 @@ impl Publisher {
         let begun = Instant::now();
         let (source, base) = (Arc::clone(state), previous.clone());
         let built = tokio::task::spawn_blocking(move || {
-            let snapshot = Snapshot::build(store, &source, base.as_deref())?;
+            let snapshot = Snapshot::build_with(&Threads::default(), store, &source, base.as_deref())?;
             let retired = snapshot.retired().collect();
             Ok((Arc::new(snapshot), retired))
         });

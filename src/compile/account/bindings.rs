@@ -8,13 +8,14 @@ use rustc_hash::FxHashMap;
 use super::changes::dangling;
 use super::{AccountProgram, CompileRejected, GlobalProgram};
 use crate::compile::bind::parameters_of_boundary;
-use crate::compile::group::{BindingProgram, BoundEnvironment};
+use crate::compile::group::{BindingProgram, BoundEnvironment, GroupProgram};
 use crate::compile::lower::{BindRejected, Bounds, Parameters, lower_bound, parameters_of};
 use crate::compile::program::PolicyProgram;
+use crate::compile::workers::{Workers, by_parts};
 use crate::lang::ast::{BoundaryAst, ParameterName, PolicyAst};
-use crate::lang::{parse_boundary, parse_policy};
+use crate::lang::{parse_boundary_of, parse_policy_of};
 use crate::model::binding::{Binding, BindingKey};
-use crate::model::id::{AccountId, BoundaryId, GroupId};
+use crate::model::id::{AccountId, BoundaryId, GroupId, PolicyId};
 use crate::model::object::ObjectKey;
 use crate::model::policy::{Boundary, Policy};
 use crate::model::state::{AccountState, Shared};
@@ -22,37 +23,55 @@ use crate::model::state::{AccountState, Shared};
 /// Bindings of the same policy that are asked for a program to share.
 const NEIGHBOURS: usize = 8;
 
-/// Programs by the key of their binding.
-pub(super) type Compiled = FxHashMap<BindingKey, Arc<BindingProgram>>;
+/// Bindings and groups that are worth a thread.
+const PART: usize = 64;
 
-/// The programs of those bindings of `groups` that `known` does not hold as they are now.
+/// A binding with its program, and the group it is bound to.
+pub(super) type Compiled = (GroupId, BindingKey, Arc<BindingProgram>);
+
+/// The programs of those bindings of `groups` that `known` does not hold as they are now, by group, then key.
 pub(super) fn compile(
     known: &AccountProgram,
-    groups: &BTreeSet<GroupId>,
-    state: &AccountState,
+    groups: &[GroupId],
+    (before, state): (&AccountState, &AccountState),
     global: &GlobalProgram,
-) -> Result<Compiled, CompileRejected> {
-    let build = Build { known, state, global };
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
-    for group in groups {
-        for (key, binding) in state.bindings_of_group(*group) {
-            let wanted_binding = build.wanted(key, &binding.value)?;
-            if !build.is_known(&wanted_binding) {
-                wanted.push(wanted_binding);
-            }
-        }
-    }
+    workers: &dyn Workers,
+) -> Result<Vec<Compiled>, CompileRejected> {
+    let whole = before.bindings.is_empty();
+    let build = Build { known, whole, state, global };
+    let wanted = by_parts(workers, groups, PART, |groups| build.wanted_of(groups));
+    let wanted = all_of(wanted)?;
     // Those of one policy beside each other, so that its tree need not be kept.
-    wanted.sort_unstable_by_key(|wanted| (wanted.policy.value.id, wanted.key));
-    let mut compiled = Compiled::default();
-    for of_policy in wanted.chunk_by(|a, b| a.policy.value.id == b.policy.value.id) {
-        build.policy(of_policy, &mut compiled)?;
-    }
+    let mut order: Vec<_> = wanted.iter().map(|wanted| (wanted.binding.policy, wanted.key, wanted)).collect();
+    order.sort_unstable_by_key(|(policy, key, _)| (*policy, *key));
+    let policies: Vec<_> = order.chunk_by(|(a, ..), (b, ..)| a == b).collect();
+    let compiled = by_parts(workers, &policies, PART, |policies| build.policies(policies));
+    let mut compiled = all_of(compiled)?;
+    compiled.sort_unstable_by_key(|(group, key, _)| (*group, *key));
     Ok(compiled)
 }
 
+/// The parts as one, or the first error.
+fn all_of<T>(parts: Vec<Result<Vec<T>, CompileRejected>>) -> Result<Vec<T>, CompileRejected> {
+    let mut all = Vec::new();
+    for part in parts {
+        let mut part = part?;
+        if all.is_empty() {
+            all = part;
+        } else {
+            all.append(&mut part);
+        }
+    }
+    Ok(all)
+}
+
+/// A binding with what it is sorted by.
+type Ordered<'w, 'a> = (PolicyId, BindingKey, &'w Wanted<'a>);
+
 struct Build<'a> {
     known: &'a AccountProgram,
+    /// Nothing was bound before.
+    whole: bool,
     state: &'a AccountState,
     global: &'a GlobalProgram,
 }
@@ -73,6 +92,29 @@ type Content<'a> = (Vec<Option<&'a str>>, Vec<BoundaryId>);
 // === impl Build ===
 
 impl<'a> Build<'a> {
+    /// The bindings of these groups that are to be compiled.
+    fn wanted_of(&self, groups: &[GroupId]) -> Result<Vec<Wanted<'a>>, CompileRejected> {
+        let mut wanted = Vec::new();
+        for group in groups {
+            let known = self.known.group(*group);
+            for (key, binding) in self.state.bindings_of_group(*group) {
+                let binding = self.wanted(key, &binding.value)?;
+                if !self.is_known(known, &binding) {
+                    wanted.push(binding);
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn policies(&self, policies: &[&[Ordered<'_, 'a>]]) -> Result<Vec<Compiled>, CompileRejected> {
+        let mut compiled = Vec::with_capacity(policies.iter().map(|bindings| bindings.len()).sum());
+        for bindings in policies {
+            self.policy(bindings, &mut compiled)?;
+        }
+        Ok(compiled)
+    }
+
     fn wanted(&self, key: BindingKey, binding: &'a Binding) -> Result<Wanted<'a>, CompileRejected> {
         let dangling = |noun: &str, id: &dyn std::fmt::Display| dangling(self.state, key, noun, id);
         let policy = self.state.policies.get(&binding.policy).or_else(|| self.global.policies.get(&binding.policy));
@@ -96,9 +138,8 @@ impl<'a> Build<'a> {
     }
 
     /// Whether the program that is there was made from the same policy and boundaries.
-    fn is_known(&self, wanted: &Wanted<'_>) -> bool {
-        let known = self.known.group(wanted.binding.group).and_then(|group| group.binding(wanted.key));
-        known.is_some_and(|known| {
+    fn is_known(&self, group: Option<&GroupProgram>, wanted: &Wanted<'_>) -> bool {
+        group.and_then(|group| group.binding(wanted.key)).is_some_and(|known| {
             known.strict == self.strict()
                 && known.policy == *wanted.policy
                 && known.environment == wanted.environment
@@ -110,12 +151,12 @@ impl<'a> Build<'a> {
         self.state.account.value.strict_boundaries
     }
 
-    fn policy(&self, wanted: &[Wanted<'a>], compiled: &mut Compiled) -> Result<(), CompileRejected> {
-        let Some(policy) = wanted.first().map(|wanted| wanted.policy) else { return Ok(()) };
+    fn policy(&self, bindings: &[Ordered<'_, 'a>], compiled: &mut Vec<Compiled>) -> Result<(), CompileRejected> {
+        let Some(policy) = bindings.first().map(|(_, _, wanted)| wanted.policy) else { return Ok(()) };
         let tree = self.parse_policy(&policy.value)?;
         let of_policy: Vec<_> = parameters_of(&tree).into_iter().collect();
         let mut programs: FxHashMap<Content<'a>, Arc<PolicyProgram>> = FxHashMap::default();
-        for wanted in wanted {
+        for (_, key, wanted) in bindings {
             let bounds = self.parse_boundaries(wanted)?;
             let of_boundaries: Vec<_> = bounds.iter().flat_map(parameters_of_boundary).collect();
             let used: BTreeSet<&ParameterName> = of_policy.iter().chain(&of_boundaries).collect();
@@ -128,14 +169,14 @@ impl<'a> Build<'a> {
                 program
             };
             let binding = BindingProgram {
-                key: wanted.key,
+                key: *key,
                 environment: wanted.environment.clone(),
                 policy: Arc::clone(wanted.policy),
                 boundaries: wanted.boundaries.iter().map(|boundary| Arc::clone(boundary)).collect(),
                 strict: self.strict(),
                 program,
             };
-            compiled.insert(wanted.key, Arc::new(binding));
+            compiled.push((wanted.binding.group, *key, Arc::new(binding)));
         }
         Ok(())
     }
@@ -157,18 +198,22 @@ impl<'a> Build<'a> {
 
     /// The program of another binding of the same policy with the same content. A few are asked.
     fn shared(&self, wanted: &Wanted<'a>, used: &BTreeSet<&ParameterName>) -> Option<Arc<PolicyProgram>> {
+        if self.whole {
+            return None;
+        }
         let own = content(wanted, used);
         let neighbours = self.state.bindings_of_policy(wanted.policy.value.id).take(NEIGHBOURS);
         neighbours.filter(|(key, _)| *key != wanted.key).find_map(|(key, binding)| {
+            let group = self.known.group(binding.value.group);
+            let known = group?.binding(key)?;
             let neighbour = self.wanted(key, &binding.value).ok()?;
-            let fits = self.is_known(&neighbour) && content(&neighbour, used) == own;
-            let known = self.known.group(binding.value.group).filter(|_| fits)?;
-            known.binding(key).map(|known| Arc::clone(&known.program))
+            let fits = self.is_known(group, &neighbour) && content(&neighbour, used) == own;
+            fits.then(|| Arc::clone(&known.program))
         })
     }
 
     fn parse_policy(&self, policy: &Policy) -> Result<PolicyAst, CompileRejected> {
-        let parsed = parse_policy(&policy.statements);
+        let parsed = parse_policy_of(&policy.statements, &self.known.catalogue);
         match parsed.diagnostics.into_iter().next() {
             None => Ok(parsed.ast),
             Some(first) => Err(self.rejected(ObjectKey::Policy, policy.id, first.message)),
@@ -177,7 +222,7 @@ impl<'a> Build<'a> {
 
     fn parse_boundaries(&self, wanted: &Wanted<'_>) -> Result<Vec<BoundaryAst>, CompileRejected> {
         let parse = |boundary: &&Shared<Boundary>| {
-            let parsed = parse_boundary(&boundary.value.query);
+            let parsed = parse_boundary_of(&boundary.value.query, &self.known.catalogue);
             match parsed.diagnostics.into_iter().next() {
                 None => Ok(parsed.ast),
                 Some(first) => Err(self.rejected(ObjectKey::Boundary, boundary.value.id, first.message)),

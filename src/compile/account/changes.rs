@@ -49,6 +49,10 @@ impl<'a> Changes<'a> {
     pub(super) fn touched_groups(&self, after: &AccountState) -> BTreeSet<GroupId> {
         let mut touched: BTreeSet<GroupId> = self.groups.iter().copied().collect();
         touched.extend(&self.bound);
+        // Those of a whole build: who else is bound to something is among `bound`.
+        if after.groups.keys().all(|id| touched.contains(id)) {
+            return touched;
+        }
         for policy in &self.policies {
             touched.extend(after.bindings_of_policy(**policy).map(|(_, binding)| binding.value.group));
         }

@@ -1,8 +1,8 @@
 //! A boundary's conditions, ready to be added to statements (reference ch. 4.3, rules R9 and R11).
 
-use super::{Condition, Filling, Fit, fit};
+use super::{Condition, Filling, Fit, fit_numbered};
 use crate::lang::ast::{self, BoundaryAst};
-use crate::model::catalogue::{Catalogue, PermissionName};
+use crate::model::catalogue::{Catalogue, PermissionNumber};
 
 /// A boundary with its conditions in both forms.
 pub(super) struct Lowered<'a> {
@@ -26,9 +26,7 @@ impl<'a> Lowered<'a> {
         let mut bound = |source: &'a ast::Condition| {
             let scalar = filling.condition(source, false);
             let any_match = match scalar.clone() {
-                Condition::Attribute { name, test, any_match: _ } => {
-                    Condition::Attribute { name, test, any_match: true }
-                }
+                Condition::Attribute { name, test } => Condition::Attribute { name, test: test.of_any() },
                 global => global,
             };
             Bound { source, scalar, any_match }
@@ -40,8 +38,8 @@ impl<'a> Lowered<'a> {
     }
 
     /// How a permission takes each condition.
-    pub(super) fn fits(&self, catalogue: &Catalogue, permission: &PermissionName) -> Vec<Fit> {
-        self.conditions.iter().map(|bound| fit(catalogue, permission, bound.source)).collect()
+    pub(super) fn fits(&self, catalogue: &Catalogue, permission: PermissionNumber) -> Vec<Fit> {
+        self.conditions.iter().map(|bound| fit_numbered(catalogue, permission, bound.source)).collect()
     }
 
     /// What the boundary adds for permissions that take its conditions so: for each name that fits, the alternatives of

@@ -1,8 +1,10 @@
 //! One condition of a tree to its program, with the values of parameters.
 
+use smol_str::SmolStr;
+
 use super::{BindRejected, Parameters};
 use crate::compile::bind::filled_problem;
-use crate::compile::program::{Condition, Ordering, Part, Pattern, ScalarTest, Text, TextTest};
+use crate::compile::program::{Computed, Condition, Listed, Ordering, Part, Pattern, Patterns, Sense, Text, TextTest};
 use crate::lang::ast::{self, GlobalAttribute, Piece, Value};
 use crate::lang::literal;
 use crate::model::catalogue::{GlobalCondition, Operator};
@@ -22,9 +24,9 @@ impl Filling<'_> {
         let rejected = problems.map(|problem| BindRejected::InvalidValue { condition: name.clone(), problem });
         self.rejected.extend(rejected);
         let lowered = match GlobalCondition::from_name(name.as_str()) {
-            None => Some(Condition::Attribute { name: name.clone(), any_match, test: self.text_test(condition) }),
-            Some(GlobalCondition::EnvironmentId) => Some(Condition::Environment(self.text_test(condition))),
-            Some(GlobalCondition::UserGroup) => Some(Condition::UserGroup(self.text_test(condition))),
+            None => Some(Condition::Attribute { name: name.clone(), test: self.text_test(condition, any_match) }),
+            Some(GlobalCondition::EnvironmentId) => Some(Condition::Environment(self.text_test(condition, false))),
+            Some(GlobalCondition::UserGroup) => Some(Condition::UserGroup(self.text_test(condition, false))),
             Some(GlobalCondition::WeekDay) => self.week_day(condition),
             Some(time) => self.time(time, condition),
         };
@@ -68,29 +70,32 @@ impl Filling<'_> {
         let text = self.first_text(condition)?;
         match global {
             GlobalCondition::Date => literal::date(&text).ok().map(|d| Condition::Date(order, d.day, d.offset)),
-            GlobalCondition::DateTime => literal::date_time(&text).ok().map(|at| Condition::DateTime(order, at)),
+            GlobalCondition::DateTime => {
+                literal::date_time(&text).ok().map(|at| Condition::DateTime(order, Box::new(at)))
+            }
             _ => literal::time_of_day(&text).ok().map(|t| Condition::TimeOfDay(order, t.nanoseconds, t.offset)),
         }
     }
 
-    fn text_test(&self, condition: &ast::Condition) -> TextTest {
+    fn text_test(&self, condition: &ast::Condition, any_match: bool) -> TextTest {
         let operator = condition.operator.node;
+        let sense = Sense { negated: operator.is_negative(), any_match };
         let user_groups = condition.values.iter().any(|value| is_user_groups(&value.node));
-        let values = condition.values.iter().map(|value| &value.node).filter(|value| !is_user_groups(value));
-        if operator == Operator::Match {
-            return TextTest::Match { patterns: values.map(|value| self.pattern(value)).collect(), user_groups };
-        }
-        let test = match operator {
-            Operator::In | Operator::NotIn => one_of(values.map(|value| self.text(value)).collect(), user_groups),
-            _ => {
-                let text = values.map(|value| self.text(value)).next().unwrap_or_else(|| Text::Literal("".into()));
-                match operator {
-                    Operator::StartsWith | Operator::NotStartsWith => ScalarTest::StartsWith(text),
-                    _ => ScalarTest::Equals(text),
-                }
+        let mut values = condition.values.iter().map(|value| &value.node).filter(|value| !is_user_groups(value));
+        let mut first = || values.next().map_or_else(|| Text::Literal(SmolStr::default()), |value| self.text(value));
+        match operator {
+            Operator::Match => {
+                let patterns = values.map(|value| self.pattern(value)).collect();
+                TextTest::Match(sense, Patterns { patterns, user_groups })
             }
-        };
-        TextTest::Scalar { negated: operator.is_negative(), test }
+            Operator::In | Operator::NotIn => {
+                TextTest::OneOf(sense, listed(values.map(|value| self.text(value)), user_groups))
+            }
+            Operator::StartsWith | Operator::NotStartsWith => TextTest::StartsWith(sense, first()),
+            Operator::Equal | Operator::NotEqual | Operator::Less | Operator::Greater => {
+                TextTest::Equals(sense, first())
+            }
+        }
     }
 
     fn text(&self, value: &Value) -> Text {
@@ -118,7 +123,7 @@ impl Filling<'_> {
             }
         }
         stretches.push(current.finish());
-        Pattern { stretches: stretches.into() }
+        Pattern::of(stretches)
     }
 
     fn push_piece(&self, parts: &mut TextBuilder, piece: &Piece) {
@@ -136,8 +141,8 @@ fn is_user_groups(value: &Value) -> bool {
     matches!(value.pieces.as_slice(), [Piece::Global(GlobalAttribute::UserGroup)])
 }
 
-fn one_of(texts: Vec<Text>, user_groups: bool) -> ScalarTest {
-    let mut literals = Vec::new();
+fn listed(texts: impl Iterator<Item = Text>, user_groups: bool) -> Listed {
+    let mut literals = Vec::with_capacity(texts.size_hint().1.unwrap_or_default());
     let mut templates = Vec::new();
     for text in texts {
         match text {
@@ -147,7 +152,9 @@ fn one_of(texts: Vec<Text>, user_groups: bool) -> ScalarTest {
     }
     literals.sort_unstable();
     literals.dedup();
-    ScalarTest::OneOf { literals: literals.into(), templates: templates.into(), user_groups }
+    let is_computed = user_groups || !templates.is_empty();
+    let computed = is_computed.then(|| Box::new(Computed { templates: templates.into(), user_groups }));
+    Listed { literals: literals.into(), computed }
 }
 
 /// Joins neighbouring literals, so that a text without a computed part is one literal.

@@ -1,10 +1,10 @@
 //! Shards: a few dozen users in five blocks of memory.
 
-use super::{GroupNumbers, NoGroup, Subject, hash_of, shard_of};
+use super::{GroupNumbers, NoGroup, Subject, shard_of};
 use crate::model::id::UserId;
 use crate::model::identity::UserState;
 use crate::model::state::UserRow;
-use crate::model::text::is_same;
+use crate::model::text::{is_same, short_hash_of};
 
 /// Users whose e-mails hash to neighbouring places, sorted by hash.
 #[derive(Debug, Default)]
@@ -95,6 +95,14 @@ impl Shard {
         self.groups.get(begin as usize..end as usize)
     }
 
+    /// A shard of these users, each with the hash of its e-mail. `number` adds the numbers of a user's groups to a list.
+    pub(super) fn of<'a>(
+        users: &[(u32, UserRow<'a>)],
+        number: impl Fn(&UserRow<'a>, &mut Vec<u32>) -> Result<(), NoGroup>,
+    ) -> Result<Self, NoGroup> {
+        Self::made(users, std::iter::empty(), number)
+    }
+
     /// The shard after `edits`.
     pub(super) fn changed(
         known: Option<&Self>,
@@ -102,33 +110,46 @@ impl Shard {
         groups: &GroupNumbers,
     ) -> Result<Self, NoGroup> {
         let is_gone = |id: UserId| edits.gone.iter().any(|(_, gone)| *gone == id);
-        let mut numbers: Vec<u32> = Vec::new();
-        let mut ends = Vec::with_capacity(edits.come.len());
-        for (_, user) in edits.come {
-            let begin = numbers.len();
+        let kept = known.into_iter().flat_map(Shard::iter).filter(|subject| !is_gone(subject.id()));
+        let kept = kept.map(|subject| Member {
+            hash: short_hash_of(subject.email()),
+            entry: *subject.entry,
+            email: subject.email(),
+            groups: subject.groups(),
+        });
+        Self::made(edits.come, kept, |user, numbers| {
             for group in user.groups() {
                 numbers.push(*groups.get(&group).ok_or(NoGroup { user: user.id(), group })?);
             }
+            Ok(())
+        })
+    }
+
+    fn made<'a>(
+        come: &[(u32, UserRow<'a>)],
+        kept: impl Iterator<Item = Member<'a>>,
+        number: impl Fn(&UserRow<'a>, &mut Vec<u32>) -> Result<(), NoGroup>,
+    ) -> Result<Self, NoGroup> {
+        let mut numbers: Vec<u32> = Vec::with_capacity(come.iter().map(|(_, user)| user.group_numbers().len()).sum());
+        let mut bounds = Vec::with_capacity(come.len());
+        for (_, user) in come {
+            let begin = numbers.len();
+            number(user, &mut numbers)?;
             if let Some(own) = numbers.get_mut(begin..) {
                 own.sort_unstable();
             }
-            ends.push(begin..numbers.len());
+            bounds.push(begin..numbers.len());
         }
-        let come = edits.come.iter().zip(ends).map(|((hash, user), range)| Member {
+        let come = come.iter().zip(bounds).map(|((hash, user), range)| Member {
             hash: *hash,
             entry: (user.id(), user.state()),
             email: user.email(),
             groups: numbers.get(range).unwrap_or_default(),
         });
-        let kept = known.into_iter().flat_map(Shard::iter).filter(|subject| !is_gone(subject.id()));
-        let kept = kept.map(|subject| Member {
-            hash: hash_of(subject.email()),
-            entry: *subject.entry,
-            email: subject.email(),
-            groups: subject.groups(),
-        });
         let mut all: Vec<Member<'_>> = come.collect();
-        all.extend(kept);
+        for member in kept {
+            all.push(member);
+        }
         all.sort_unstable_by_key(|member| (member.hash, member.entry.0));
         Ok(Self::packed(&all))
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::compile::workers::Alone;
 use crate::model::identity::{User, UserKind};
 use crate::model::object::Record;
 use crate::model::revision::Revision;
@@ -60,7 +61,7 @@ fn subjects_of(users: &Users) -> Result<Subjects, NoGroup> {
 
 fn change(subjects: &Subjects, before: &Users, after: &Users) -> Result<Subjects, NoGroup> {
     let changes: Vec<_> = after.changes_since(before).collect();
-    subjects.change(&changes, after, &numbers())
+    subjects.change(&changes, after, &numbers(), &Alone)
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn every_user_is_found_after_growing_changing_and_shrinking() {
 fn subjects_made_at_once_are_those_that_came_one_by_one() {
     let users: Vec<User> = (0..600).map(|n| user(n, &email(n), Some(&format!("s{}", n % 7)), &[n % 50])).collect();
     let all = stored(&users);
-    let subjects = Subjects::of(&all, &numbers()).unwrap();
+    let subjects = Subjects::of(&all, &numbers(), &Alone).unwrap();
     check(&subjects, &users);
     assert_eq!(subjects.find("s3"), Found::Several);
     assert_eq!(subjects.by_name.len(), 7);
@@ -130,7 +131,7 @@ fn a_user_of_an_unknown_group_is_refused() {
 #[test]
 fn two_of_one_e_mail_are_told_apart_by_their_ids() {
     let users: Vec<User> = (0..3).map(|seed| user(seed, "same@x", None, &[seed])).collect();
-    let subjects = Subjects::of(&stored(&users), &numbers()).unwrap();
+    let subjects = Subjects::of(&stored(&users), &numbers(), &Alone).unwrap();
     for user in &users {
         let Found::One(subject) = subjects.find(&user.id.to_string()) else { panic!("{:?}", user.id) };
         assert_eq!((subject.id(), subject.groups().len()), (user.id, 1));
@@ -144,7 +145,7 @@ fn a_shard_of_more_users_than_slots_can_tell_finds_them_all() {
     let users: Vec<User> = (0..66_000).map(|seed| user(seed, &format!("u{seed}@x"), None, &[])).collect();
     let stored = stored(&users);
     let mut edits = shard::Edits::default();
-    edits.come.extend(stored.rows().map(|row| (hash_of(row.email()), row)));
+    edits.come.extend(stored.rows().map(|row| (short_hash_of(row.email()), row)));
     let mut made = None;
     edits
         .by_shard(0, |_, edits| {
@@ -155,7 +156,7 @@ fn a_shard_of_more_users_than_slots_can_tell_finds_them_all() {
     let made = made.unwrap();
     for user in users.iter().step_by(9_999).chain(users.last()) {
         let email = user.email.as_str();
-        assert_eq!(made.by_email(hash_of(email), email).map(|it| it.id()), Some(user.id));
+        assert_eq!(made.by_email(short_hash_of(email), email).map(|it| it.id()), Some(user.id));
     }
     assert!(made.by_email(0, "nobody@x").is_none());
 }

@@ -69,15 +69,34 @@ impl Draft {
     }
 }
 
-impl Lexer<'_> {
+impl<'t> Lexer<'t> {
     pub(super) fn string(&mut self, quote: char) {
         let start = self.at;
         self.bump();
+        if let Some(plain) = self.plain(quote) {
+            self.at += plain.len() + quote.len_utf8();
+            return self.push_value(start, vec![Piece::Text(plain.to_owned())]);
+        }
         let mut draft = Draft::default();
         match self.string_body(quote, &mut draft) {
             Ending::Quote => self.finish_string(start, draft),
             Ending::Missing => self.unterminated(start, quote),
         }
+    }
+
+    /// What stands before the quote, where that is some plain ASCII: nearly always. It is what the body would be read as.
+    fn plain(&self, quote: char) -> Option<&'t str> {
+        let rest = self.rest();
+        let is_plain =
+            |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'$') && char::from(*byte) != quote;
+        let length = rest.bytes().take_while(|byte| is_plain(byte)).count();
+        let (plain, behind) = rest.split_at_checked(length)?;
+        (behind.starts_with(quote) && (1..=limits::VALUE_BYTES).contains(&length)).then_some(plain)
+    }
+
+    fn push_value(&mut self, start: usize, pieces: Vec<Piece>) {
+        self.out.values.push(Value { pieces });
+        self.push(TokenKind::Text(self.out.values.len() - 1), start);
     }
 
     fn string_body(&mut self, quote: char, draft: &mut Draft) -> Ending {
@@ -131,8 +150,7 @@ impl Lexer<'_> {
             draft.fault("value_too_long", Span::new(start, self.at), message, "Shorten the value.");
         }
         if draft.faults.is_empty() {
-            self.out.values.push(Value { pieces: draft.pieces });
-            return self.push(TokenKind::Text(self.out.values.len() - 1), start);
+            return self.push_value(start, draft.pieces);
         }
         self.out.diagnostics.append(&mut draft.faults);
         self.push(TokenKind::Reported, start);

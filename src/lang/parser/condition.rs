@@ -74,7 +74,7 @@ impl Parser<'_> {
             return None;
         }
         self.bump();
-        if let Ok(name) = self.text_of(token).parse() {
+        if let Ok(name) = self.condition_name(token) {
             return Some(Spanned::new(name, token.span));
         }
         self.bad_attribute(token);

@@ -38,7 +38,7 @@ impl Parser<'_> {
         if behind.first().is_some_and(|next| next.kind == TokenKind::Reported && touch(name, *next)) {
             return None;
         }
-        self.text_of(name).parse().ok().map(|attribute| Spanned::new(attribute, name.span))
+        self.condition_name(name).ok().map(|attribute| Spanned::new(attribute, name.span))
     }
 
     /// The operator and what stands behind it; all of `tokens` where it is in doubt, as beside another.

@@ -35,9 +35,15 @@ const SPELLINGS: [(&str, Keyword); 12] = [
     ("false", Keyword::False),
 ];
 
+/// The bytes of the longest one. Most words are names and longer.
+const LONGEST: usize = "startsWith".len();
+
 impl Keyword {
     /// The keyword a word spells.
     pub(super) fn of(word: &str) -> Option<Self> {
+        if word.len() > LONGEST {
+            return None;
+        }
         SPELLINGS.into_iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(word)).map(|(_, keyword)| keyword)
     }
 

@@ -51,7 +51,7 @@ impl Parser<'_> {
             return None;
         }
         self.bump();
-        if let Ok(name) = self.text_of(token).parse() {
+        if let Ok(name) = self.permission_name(token) {
             return Some(Spanned::new(name, token.span));
         }
         self.bad_permission(token);

@@ -23,8 +23,8 @@ pub(super) struct Leaf {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) id: UserId,
-    pub(super) created: jiff::Timestamp,
-    pub(super) updated: jiff::Timestamp,
+    created: Instant,
+    updated: Instant,
     pub(super) revision: Revision,
     texts_end: u32,
     groups_end: u32,
@@ -34,6 +34,14 @@ pub(super) struct Entry {
     name: u16,
     pub(super) kind: Kind,
     pub(super) state: UserState,
+}
+
+/// A time of a record in the bytes that it needs: as a value it is aligned to a multiple of four more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Instant {
+    /// Seconds, the upper half first.
+    seconds: [u32; 2],
+    nanoseconds: i32,
 }
 
 /// A [`UserKind`] without its description.
@@ -115,8 +123,8 @@ impl Leaf {
         self.groups.reserve_exact(room(self.groups.capacity(), self.groups.len(), groups.len()));
         let entry = Entry {
             id: user.id,
-            created: record.created,
-            updated: record.updated,
+            created: Instant::from(record.created),
+            updated: Instant::from(record.updated),
             revision: record.revision,
             texts_end: texts_begin as u32,
             groups_end: groups_begin as u32,
@@ -171,9 +179,53 @@ impl Leaf {
 // === impl Entry ===
 
 impl Entry {
+    pub(super) fn created(&self) -> jiff::Timestamp {
+        self.created.into()
+    }
+
+    pub(super) fn updated(&self) -> jiff::Timestamp {
+        self.updated.into()
+    }
+
     /// Whether two are equal but for where their texts and groups are.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let times = |it: &Self| (it.created, it.updated, it.revision);
         (self.id, self.kind, self.state) == (other.id, other.kind, other.state) && times(self) == times(other)
+    }
+}
+
+// === impl Instant ===
+
+impl From<jiff::Timestamp> for Instant {
+    fn from(time: jiff::Timestamp) -> Self {
+        let seconds = time.as_second().cast_unsigned();
+        Self { seconds: [(seconds >> 32) as u32, seconds as u32], nanoseconds: time.subsec_nanosecond() }
+    }
+}
+
+impl From<Instant> for jiff::Timestamp {
+    fn from(Instant { seconds: [upper, lower], nanoseconds }: Instant) -> Self {
+        let seconds = (u64::from(upper) << 32 | u64::from(lower)).cast_signed();
+        // It was one before.
+        Self::new(seconds, nanoseconds).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instant_is_the_time_it_was_made_of() {
+        let times = [(0, 0), (-1, -999_999_999), (1, 1), (253_402_207_200, 999_999_999), (-377_705_023_201, 0)];
+        for (seconds, nanoseconds) in times {
+            let time = jiff::Timestamp::new(seconds, nanoseconds).unwrap();
+            assert_eq!(jiff::Timestamp::from(Instant::from(time)), time);
+        }
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert_eq!(size_of::<Entry>(), 64);
     }
 }

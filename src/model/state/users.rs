@@ -3,15 +3,16 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdMap;
 use rustc_hash::FxHashMap;
 
 use super::Shared;
+use super::index::Index;
 use super::leaf::{Entry, Kind, LEAF_USERS, Leaf, Texts};
 use crate::model::id::{GroupId, UserId};
 use crate::model::identity::{GroupIds, User, UserKind, UserState};
 use crate::model::object::Record;
-use crate::model::text::{self, Email, Name};
+use crate::model::text::{Email, Name, short_hash_of};
 
 /// Users and service users in the order of their ids. A clone shares everything; a change copies one leaf.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ pub struct Users {
     leaves: OrdMap<u128, SharedLeaf>,
     len: usize,
     /// By the hash of the e-mail.
-    emails: OrdSet<(u32, UserId)>,
+    emails: Index<UserId>,
     table: Arc<GroupTable>,
 }
 
@@ -45,6 +46,14 @@ pub struct UserRow<'s> {
     table: &'s GroupTable,
 }
 
+/// Users that are stored together, for who goes through all of them in an order of his own.
+#[derive(Debug, Clone, Copy)]
+pub struct Page<'s> {
+    number: u32,
+    leaf: &'s Leaf,
+    table: &'s GroupTable,
+}
+
 /// A user that came, changed or went.
 #[derive(Debug, Clone, Copy)]
 pub struct UserChange<'s> {
@@ -58,10 +67,6 @@ pub struct UserChange<'s> {
 struct Old {
     hash: u32,
     name: Option<Name>,
-}
-
-fn hash_of(email: &str) -> u32 {
-    (text::hash_of(email) >> 32) as u32
 }
 
 fn stored_name(name: &str) -> Option<Name> {
@@ -110,6 +115,18 @@ impl Users {
         self.leaves.values().flat_map(|leaf| leaf.0.rows(&self.table))
     }
 
+    /// Every user, in the order of ids.
+    #[must_use]
+    pub fn pages(&self) -> Vec<Page<'_>> {
+        let leaves = (0..).zip(self.leaves.values());
+        leaves.map(|(number, leaf)| Page { number, leaf: &leaf.0, table: &self.table }).collect()
+    }
+
+    /// The groups by the numbers that [`UserRow::group_numbers`] tells.
+    pub fn numbered_groups(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.table.ids.iter().copied()
+    }
+
     /// The users from an id on.
     pub fn rows_from(&self, start: Bound<UserId>) -> impl Iterator<Item = UserRow<'_>> {
         let first = match start {
@@ -135,9 +152,8 @@ impl Users {
     /// The user of this e-mail.
     #[must_use]
     pub fn by_email(&self, email: &str) -> Option<UserRow<'_>> {
-        let hash = hash_of(email);
-        let of_hash = self.emails.range((hash, UserId::LOWEST)..).take_while(|(other, _)| *other == hash);
-        of_hash.filter_map(|(_, id)| self.row(*id)).find(|row| row.email() == email)
+        let mut found = self.emails.of(short_hash_of(email)).filter_map(|id| self.row(*id));
+        found.find(|row| row.email() == email)
     }
 
     /// What differs from `before`, in the order of ids. What the two share is not looked at.
@@ -182,17 +198,17 @@ impl Users {
                 self.leaves.insert(first.id.bits(), SharedLeaf(Arc::new(upper)));
             }
         }
-        let hash = hash_of(user.email.as_str());
+        let hash = short_hash_of(user.email.as_str());
         match old {
             None => {
                 self.len += 1;
-                self.emails.insert((hash, user.id));
+                self.emails.insert(hash, user.id);
                 None
             }
             Some(old) => {
                 if old.hash != hash {
-                    self.emails.remove(&(old.hash, user.id));
-                    self.emails.insert((hash, user.id));
+                    self.emails.remove(old.hash, user.id);
+                    self.emails.insert(hash, user.id);
                 }
                 old.name
             }
@@ -210,7 +226,7 @@ impl Users {
             self.leaves.remove(&key);
         }
         self.len -= 1;
-        self.emails.remove(&(old.hash, id));
+        self.emails.remove(old.hash, id);
         old.name
     }
 
@@ -240,7 +256,7 @@ impl PartialEq for SharedLeaf {
 impl Old {
     fn taken(leaf: &mut Leaf, place: usize) -> Self {
         let Texts { email, name, .. } = leaf.texts(place);
-        let old = Self { hash: hash_of(email), name: stored_name(name) };
+        let old = Self { hash: short_hash_of(email), name: stored_name(name) };
         leaf.remove(place);
         old
     }
@@ -262,6 +278,31 @@ impl GroupTable {
             number
         };
         groups.iter().map(number).collect()
+    }
+}
+
+// === impl Page ===
+
+impl<'s> Page<'s> {
+    /// How many there are.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks whether there is none")]
+    pub const fn len(&self) -> usize {
+        self.leaf.len()
+    }
+
+    /// Its users, with numbers in the order of ids.
+    pub fn rows(&self) -> impl Iterator<Item = (u32, UserRow<'s>)> + use<'s> {
+        let first = self.number * LEAF_USERS as u32;
+        (first..).zip(self.leaf.rows(self.table))
+    }
+
+    /// The user of this number.
+    #[must_use]
+    pub fn row(pages: &[Self], number: u32) -> Option<UserRow<'s>> {
+        let page = pages.get(number as usize / LEAF_USERS)?;
+        let place = number as usize % LEAF_USERS;
+        Some(UserRow::new(page.leaf, place, page.leaf.entry(place)?, page.table))
     }
 }
 
@@ -308,6 +349,12 @@ impl<'s> UserRow<'s> {
         self.leaf.groups(self.place as usize).iter().filter_map(|number| table.ids.get(*number as usize).copied())
     }
 
+    /// The memberships as numbers, which mean the same in every user of this state.
+    #[must_use]
+    pub fn group_numbers(&self) -> &'s [u32] {
+        self.leaf.groups(self.place as usize)
+    }
+
     /// Whether this group is among the memberships.
     #[must_use]
     pub fn is_member(&self, group: GroupId) -> bool {
@@ -330,8 +377,8 @@ impl<'s> UserRow<'s> {
     /// The user with when it was made and last changed.
     #[must_use]
     pub fn record(&self) -> Record<User> {
-        let Entry { created, updated, revision, .. } = *self.entry;
-        Record { created, updated, revision, value: self.user() }
+        let entry = self.entry;
+        Record { created: entry.created(), updated: entry.updated(), revision: entry.revision, value: self.user() }
     }
 
     fn texts(&self) -> Texts<'s> {
