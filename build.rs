@@ -15,6 +15,9 @@ const PROTOS: [&str; 6] = [
     "proto/envoy/external_auth.proto",
 ];
 
+/// What Doorward speaks as a client only.
+const CLIENTS: [&str; 1] = ["proto/etcd/rpc.proto"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
@@ -23,5 +26,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // Sorted maps, so that equal messages have equal bytes: the digest of a repeated request is made of them.
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors)?;
+    // Not among the descriptors: nobody is served this, so that reflection has nothing to show of it.
+    let clients = protox::compile(CLIENTS, ["proto"])?;
+    tonic_prost_build::configure().build_server(false).bytes(".").compile_fds(clients)?;
     Ok(())
 }
