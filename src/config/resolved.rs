@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::raw::RawConfig;
 use crate::edge::envoy::SubjectSource;
 use crate::model::id::AccountId;
+use crate::store::etcd::EtcdConfig;
 use crate::telemetry::log::{LogFormat, parse_filter};
 
 /// Which parts of Doorward a process is.
@@ -63,10 +64,21 @@ pub struct CheckConfig {
 /// The store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Directory.
+    /// What keeps it.
+    pub engine: Engine,
+    /// Directory of the embedded store, and of the credentials that this process makes.
     pub directory: PathBuf,
     /// State file that an empty store begins with.
     pub state: Option<PathBuf>,
+}
+
+/// What keeps the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the data directory.
+    Embedded,
+    /// A cluster of etcd, for several control planes at once.
+    Etcd(EtcdConfig),
 }
 
 /// The control plane a sidecar follows.
@@ -135,6 +147,8 @@ pub fn is_loopback(host: &str) -> bool {
     host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
 }
 
+mod store;
+
 struct Resolver {
     problems: Vec<ConfigProblem>,
 }
@@ -152,6 +166,7 @@ impl Resolver {
             Role::Sidecar => self.upstream(sync.control_plane, sync.token_file),
             Role::Serve | Role::ControlPlane => None,
         };
+        let engine = self.engine(store.engine.as_deref(), store.etcd);
         let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
         let log = self.log(log.format.as_deref(), log.filter);
         let delay = self.seconds("drain.delay_seconds", drain.delay_seconds, 0, 0..=600);
@@ -160,7 +175,7 @@ impl Resolver {
             check,
             admin: admin?,
             metrics,
-            store: StoreConfig { directory, state: store.state },
+            store: StoreConfig { engine: engine?, directory, state: store.state },
             upstream,
             heartbeat,
             log: log?,
