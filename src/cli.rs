@@ -9,12 +9,14 @@ pub mod explain;
 pub mod generate;
 pub mod lint;
 pub mod serve;
+pub mod store;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::resolved::Role;
 
 /// An authorization sidecar with a whole IAM behind it.
@@ -41,6 +43,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Explain(explain::ExplainArgs),
     Generate(generate::GenerateArgs),
+    Store(store::StoreArgs),
 }
 
 /// Parses the arguments of the process and runs the command.
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
             let mut out = io::BufWriter::new(out);
             eval::run(&args, &jiff::Timestamp::now, &mut io::stdin().lock(), &mut out, &mut err)
         }
+        Command::Store(args) => store::run(&args, &Clock::system(), &mut out, &mut err),
         Command::Generate(args) => generate::run(&args, &mut io::BufWriter::new(out), &mut err),
     };
     code.into()

@@ -4,9 +4,12 @@
 //! Doorward, a single file; [`memory`] is the same engine without a disk; [`etcd`] is the one for several control planes
 //! at once. What a mutation comes to is decided by one
 //! pure function that every engine shares. Validation of meaning is not done here: a store refuses only what would
-//! leave it inconsistent.
+//! leave it inconsistent. A store that can tell all of its rows ([`dump`]) can be verified ([`verify`]) and backed up
+//! ([`backup`]), whatever its engine is.
 
 pub mod api;
+pub mod backup;
+pub mod dump;
 pub mod embedded;
 pub mod etcd;
 pub mod format;
@@ -14,3 +17,4 @@ pub mod memory;
 mod plan;
 #[cfg(test)]
 mod tests;
+pub mod verify;

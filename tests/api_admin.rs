@@ -1,6 +1,6 @@
 //! The administrative services as a client sees them: what is true of every noun, each sentence a test for each noun.
 //!
-//! [`refusals`] is about single fields, [`references`] about nouns that refer to each other, [`boundaries`] about what
+//! [`audit`] is about what is told of changes, [`refusals`] about single fields, [`references`] about nouns that refer to each other, [`boundaries`] about what
 //! a change of one does to its bindings, [`entrance`] about credentials.
 
 #![expect(
@@ -9,6 +9,8 @@
     reason = "test code: what goes wrong here fails the test, with its reason"
 )]
 
+#[path = "api_admin/audit.rs"]
+mod audit;
 #[path = "api_admin/boundaries.rs"]
 mod boundaries;
 #[path = "support/control_plane.rs"]

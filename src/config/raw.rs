@@ -87,6 +87,15 @@ pub struct RawStore {
     /// State file that an empty store begins with
     #[arg(id = "state", long, env = "DOORWARD_STATE", value_name = "FILE")]
     pub state: Option<PathBuf>,
+    /// Newest commits that stay in the log; a sidecar further behind begins anew [default: 10000]
+    #[arg(id = "log-commits", long, env = "DOORWARD_LOG_COMMITS", value_name = "N")]
+    pub log_commits: Option<u64>,
+    /// Hours for which a request id is remembered [default: 24]
+    #[arg(id = "request-hours", long, env = "DOORWARD_REQUEST_HOURS", value_name = "HOURS")]
+    pub request_hours: Option<u64>,
+    /// Days for which audit events are kept [default: 90]
+    #[arg(id = "audit-days", long, env = "DOORWARD_AUDIT_DAYS", value_name = "DAYS")]
+    pub audit_days: Option<u64>,
     /// `embedded` (a file in the data directory) or `etcd` [default: embedded]
     #[arg(id = "store", long, env = "DOORWARD_STORE", value_name = "ENGINE")]
     pub engine: Option<String>,
@@ -245,6 +254,9 @@ impl RawStore {
         Self {
             directory: flags.directory.or(self.directory),
             state: flags.state.or(self.state),
+            log_commits: flags.log_commits.or(self.log_commits),
+            request_hours: flags.request_hours.or(self.request_hours),
+            audit_days: flags.audit_days.or(self.audit_days),
             engine: flags.engine.or(self.engine),
             etcd: RawEtcd {
                 endpoints: etcd.endpoints.or(file.endpoints),

@@ -70,6 +70,19 @@ pub struct StoreConfig {
     pub directory: PathBuf,
     /// State file that an empty store begins with.
     pub state: Option<PathBuf>,
+    /// What compaction keeps.
+    pub keep: KeepConfig,
+}
+
+/// What the store keeps of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepConfig {
+    /// The newest commits of the log.
+    pub log_commits: u64,
+    /// How long a request id is remembered.
+    pub requests: Duration,
+    /// How long audit events are kept.
+    pub audit: Duration,
 }
 
 /// What keeps the store.
@@ -166,8 +179,7 @@ impl Resolver {
             Role::Sidecar => self.upstream(sync.control_plane, sync.token_file),
             Role::Serve | Role::ControlPlane => None,
         };
-        let engine = self.engine(store.engine.as_deref(), store.etcd);
-        let directory = store.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
+        let store = self.store(store);
         let log = self.log(log.format.as_deref(), log.filter);
         let delay = self.seconds("drain.delay_seconds", drain.delay_seconds, 0, 0..=600);
         let grace = self.seconds("drain.grace_seconds", drain.grace_seconds, 10, 0..=600);
@@ -175,7 +187,7 @@ impl Resolver {
             check,
             admin: admin?,
             metrics,
-            store: StoreConfig { engine: engine?, directory, state: store.state },
+            store: store?,
             upstream,
             heartbeat,
             log: log?,
@@ -334,6 +346,19 @@ impl Resolver {
         Some(LogConfig { format, filter })
     }
 
+    fn store(&mut self, raw: super::raw::RawStore) -> Option<StoreConfig> {
+        let engine = self.engine(raw.engine.as_deref(), raw.etcd);
+        let directory = raw.directory.unwrap_or_else(|| PathBuf::from("doorward-data"));
+        let hours = self.number("store.request_hours", raw.request_hours, 24, 1..=8_760, "hours");
+        let days = self.number("store.audit_days", raw.audit_days, 90, 1..=36_500, "days");
+        let keep = KeepConfig {
+            log_commits: self.number("store.log_commits", raw.log_commits, 10_000, 1..=10_000_000, "commits"),
+            requests: Duration::from_hours(hours),
+            audit: Duration::from_hours(days.saturating_mul(24)),
+        };
+        Some(StoreConfig { engine: engine?, directory, state: raw.state, keep })
+    }
+
     fn seconds(
         &mut self,
         key: &'static str,
@@ -341,10 +366,23 @@ impl Resolver {
         default: u64,
         range: std::ops::RangeInclusive<u64>,
     ) -> Duration {
-        let seconds = given.unwrap_or(default);
-        if !range.contains(&seconds) {
-            self.refuse::<()>(key, format!("{seconds} is not between {} and {} seconds", range.start(), range.end()));
+        Duration::from_secs(self.number(key, given, default, range, "seconds"))
+    }
+
+    /// A number within `range`; one that is not is refused, and the default is gone on with.
+    fn number(
+        &mut self,
+        key: &'static str,
+        given: Option<u64>,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+        unit: &str,
+    ) -> u64 {
+        let number = given.unwrap_or(default);
+        if range.contains(&number) {
+            return number;
         }
-        Duration::from_secs(seconds)
+        self.refuse::<()>(key, format!("{number} is not between {} and {} {unit}", range.start(), range.end()));
+        default
     }
 }

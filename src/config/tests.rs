@@ -128,3 +128,23 @@ fn an_etcd_that_cannot_be_used_is_refused_key_by_key() {
         "prefix = '/x'\nca_file = 'a'\ncertificate_file = 'c'\nkey_file = 'k'\nusername = 'u'\npassword_file = 'p'";
     assert!(resolve(&etcd(&format!("{member}{all}")), Role::Serve).is_ok());
 }
+
+#[test]
+fn what_the_store_keeps_has_defaults_and_limits() {
+    let keep = |toml: &str| resolve(toml, Role::ControlPlane).unwrap().store.keep;
+    let hours = std::time::Duration::from_hours;
+    let known = keep("");
+    assert_eq!((known.log_commits, known.requests, known.audit), (10_000, hours(24), hours(90 * 24)));
+    let known = keep("[store]\nlog_commits = 1\nrequest_hours = 8760\naudit_days = 36500");
+    assert_eq!((known.log_commits, known.requests, known.audit), (1, hours(8_760), hours(36_500 * 24)));
+    for (line, key) in [
+        ("log_commits = 0", "store.log_commits"),
+        ("log_commits = 10000001", "store.log_commits"),
+        ("request_hours = 0", "store.request_hours"),
+        ("request_hours = 8761", "store.request_hours"),
+        ("audit_days = 0", "store.audit_days"),
+        ("audit_days = 36501", "store.audit_days"),
+    ] {
+        assert_eq!(problems(&format!("[store]\n{line}"), Role::Serve), [key], "{line}");
+    }
+}

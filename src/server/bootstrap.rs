@@ -58,6 +58,14 @@ pub enum BootstrapError {
         /// Ours.
         known: u32,
     },
+    /// A load did not end.
+    #[error(
+        "`{path}` holds the part of a load that did not end; delete it and load it anew with `doorward store load`"
+    )]
+    Loading {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// The global level of this build does not fit what an account has.
     #[error("this build's global level does not fit the store: {0}; take what it names back with the earlier build")]
     Upgrade(String),
@@ -97,6 +105,9 @@ fn open(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapErr
         Engine::Embedded => Arc::new(EmbeddedStore::open(&config.directory)?),
         Engine::Etcd(etcd) => Arc::new(EtcdStore::open(etcd)?),
     };
+    if store.is_loading()? {
+        return Err(BootstrapError::Loading { path: config.directory.clone() });
+    }
     begin(&*store, config, clock)?;
     let credentials = credentials(&*store, &config.directory, clock)?;
     Ok(OpenedStore { store, credentials })

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::bootstrap::OpenedStore;
+use super::compaction;
+use super::run::TaskEnd;
 use super::sidecar::with_reflection;
 use crate::clock::Clock;
-use crate::config::resolved::CheckConfig;
+use crate::config::resolved::{CheckConfig, KeepConfig};
 use crate::iam::service::Iam;
 use crate::proto::doorward::watch_service_server::WatchServiceServer;
 use crate::services::admin::{self, Admin, NewestSnapshot};
 use crate::services::authenticate::Authenticator;
 use crate::services::watch::WatchFeed;
 use crate::snapshot::handle::SnapshotHandle;
+use crate::store::api::Retention;
 use crate::telemetry::metrics::Metrics;
 
 /// The administrative side of a process.
@@ -50,6 +54,13 @@ impl ControlPlane {
     pub fn own_feed(&self) -> WatchFeed {
         let store = Arc::clone(&self.store.store);
         WatchFeed::new(store, self.clock.clone(), self.heartbeat, self.metrics.clone())
+    }
+
+    /// Keeps no more of the past than `keep` says, in the background.
+    pub fn compact(&self, keep: &KeepConfig, background: &mut JoinSet<TaskEnd>) {
+        let retention = Retention { commits: keep.log_commits, requests: keep.requests, audit: keep.audit };
+        let store = Arc::clone(&self.store.store);
+        background.spawn(compaction::run(store, retention, self.clock.clone(), self.metrics.clone()));
     }
 
     /// Ends the streams of the watchers over the network.

@@ -122,6 +122,9 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let (published, _) = watch::channel(None);
     let check = CheckSide { snapshots, clock, metrics, published };
     let mut background = JoinSet::new();
+    if let Some(control) = &control {
+        control.compact(&config.store.keep, &mut background);
+    }
     match (&config.upstream, &control) {
         (Some(upstream), _) => {
             let name = format!("sidecar {}", std::process::id());

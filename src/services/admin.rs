@@ -1,6 +1,7 @@
 //! The administrative services: each call is read field by field, carried out by `iam`, and answered.
 
 mod accounts;
+mod audit;
 mod bindings;
 mod boundaries;
 mod decisions;
@@ -43,7 +44,7 @@ pub use newest::NewestSnapshot;
 use rejection::{iam_error, missing_record, store_error};
 
 /// The names of the administrative services.
-pub const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 10] = [
     pb::account_service_server::SERVICE_NAME,
     pb::environment_service_server::SERVICE_NAME,
     pb::user_service_server::SERVICE_NAME,
@@ -53,6 +54,7 @@ pub const SERVICES: [&str; 9] = [
     pb::boundary_service_server::SERVICE_NAME,
     pb::binding_service_server::SERVICE_NAME,
     pb::decision_admin_service_server::SERVICE_NAME,
+    pb::audit_service_server::SERVICE_NAME,
 ];
 
 /// Every administrative service. A cheap clone.
@@ -103,6 +105,7 @@ pub fn add_services(routes: Routes, admin: &Admin, authenticator: &Authenticator
         pb::boundary_service_server::BoundaryServiceServer<Admin>,
         pb::binding_service_server::BindingServiceServer<Admin>,
         pb::decision_admin_service_server::DecisionAdminServiceServer<Admin>,
+        pb::audit_service_server::AuditServiceServer<Admin>,
     )
 }
 

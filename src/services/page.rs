@@ -14,7 +14,7 @@ use super::status::invalid_argument;
 const DEFAULT_SIZE: i32 = 100;
 const MOST: i32 = 1_000;
 /// A page ends once it holds this many bytes: a client takes 4 MiB by default.
-const PAGE_BYTES: usize = 1024 * 1024;
+pub(in crate::services) const PAGE_BYTES: usize = 1024 * 1024;
 const FOREIGN: &str = "belongs to another list; pass it back unchanged, with the same other fields";
 
 /// What a page is to hold.

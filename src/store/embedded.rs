@@ -4,6 +4,7 @@
 //! durable, and only then publishes the new state. Readers take the published state, whole, without a lock.
 
 mod compaction;
+mod dump;
 mod file;
 mod tables;
 mod upgrade;
@@ -23,6 +24,7 @@ use crate::model::revision::{Revision, StoreId};
 use crate::model::state::State;
 
 use self::compaction::Cutoff;
+pub use self::dump::restore;
 pub use self::file::FILE_NAME;
 use self::file::StoreFile;
 use self::tables::{Loaded, RowError};
@@ -68,6 +70,14 @@ impl EmbeddedStore {
     /// open, that is none of ours, that is of another version, or that is broken. None of these changes the file.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         Self::over(StoreFile::in_folder(folder)?)
+    }
+
+    /// Opens the store in `folder`, which must be there.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::Access`] where there is none.
+    pub fn open_existing(folder: &Path) -> Result<Self, StoreError> {
+        Self::over(StoreFile::existing(folder)?)
     }
 
     /// Opens the store on `medium`.

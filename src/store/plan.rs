@@ -26,9 +26,9 @@ pub(super) struct Step {
 /// What is kept of a request that had an id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct AnsweredRequest {
-    digest: [u8; 32],
-    revision: Revision,
+pub struct AnsweredRequest {
+    pub(super) digest: [u8; 32],
+    pub(super) revision: Revision,
     subject: ObjectKey,
     /// When: what is old enough is forgotten.
     pub(super) at: jiff::Timestamp,

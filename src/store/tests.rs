@@ -1,18 +1,21 @@
 //! The suite that every engine passes: each sentence of the contract is a named test.
 //!
 //! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
-//! `on_every_engine`. [`power`], [`files`] and [`formats`] are about what a disk can do, [`etcd`] about what
-//! several replicas can.
+//! `on_every_engine`. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
+//! [`backup`] about rows, [`etcd`] about what several replicas can.
 
 mod audit;
+mod backup;
 mod compaction;
 mod contract;
+mod corruption;
 pub(super) mod etcd;
 mod files;
 mod formats;
 mod power;
 mod random;
 pub(super) mod support;
+mod verify;
 
 use std::sync::Arc;
 

@@ -40,6 +40,9 @@ pub struct Metrics {
     watch_connects: Family<ConnectLabels, Counter>,
     watchers: Gauge,
     admin_calls: Family<AdminLabels, Counter>,
+    store_compacted: Family<RowLabels, Counter>,
+    store_compactions_failed: Counter,
+    store_log_start: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,6 +70,11 @@ struct ConnectLabels {
 struct AdminLabels {
     method: &'static str,
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RowLabels {
+    rows: &'static str,
 }
 
 /// Which door a check, or another question, came through.
@@ -112,6 +120,7 @@ impl Default for Metrics {
         let snapshot_retired = Gauge::default();
         let (watch_events, watch_connects, admin_calls) = (Family::default(), Family::default(), Family::default());
         let watchers = Gauge::default();
+        let (store_compacted, store_compactions_failed, store_log_start) = Default::default();
         let mut registry = Registry::with_prefix("doorward");
         registry.register("checks", "Checks and other questions answered, by door and outcome", Family::clone(&checks));
         let help = "Time to answer a check, from the decoded request to the reply";
@@ -131,6 +140,7 @@ impl Default for Metrics {
         registry.register("watch_connects", "Watch streams opened, by outcome", Family::clone(&watch_connects));
         registry.register("watchers", "Watch streams served at the moment", watchers.clone());
         registry.register("admin_calls", "Administrative calls, by method and code", Family::clone(&admin_calls));
+        register_store(&mut registry, &store_compacted, &store_compactions_failed, &store_log_start);
         Self {
             registry: Arc::new(registry),
             checks,
@@ -145,6 +155,9 @@ impl Default for Metrics {
             watch_connects,
             watchers,
             admin_calls,
+            store_compacted,
+            store_compactions_failed,
+            store_log_start,
         }
     }
 }
@@ -214,10 +227,31 @@ impl Metrics {
         WatcherGuard(self.watchers.clone())
     }
 
+    /// Compaction took away so many entries of the log, request ids and audit events.
+    pub fn compacted(&self, commits: u64, requests: u64, audit: u64, log_start: u64) {
+        for (rows, count) in [("log", commits), ("requests", requests), ("audit", audit)] {
+            self.store_compacted.get_or_create(&RowLabels { rows }).inc_by(count);
+        }
+        self.store_log_start.set(i64::try_from(log_start).unwrap_or(i64::MAX));
+    }
+
+    /// A compaction failed.
+    pub fn compaction_failed(&self) {
+        self.store_compactions_failed.inc();
+    }
+
     /// An administrative call ended.
     pub fn admin_call(&self, method: &'static str, code: &'static str) {
         self.admin_calls.get_or_create(&AdminLabels { method, code }).inc();
     }
+}
+
+fn register_store(registry: &mut Registry, rows: &Family<RowLabels, Counter>, failed: &Counter, log_start: &Gauge) {
+    registry.register("store_compacted", "Rows that compaction took away, by kind", Family::clone(rows));
+    let help = "Compactions of the store that failed; the next one goes on";
+    registry.register("store_compactions_failed", help, failed.clone());
+    let help = "Revision after which the log of the store begins, as of the last compaction";
+    registry.register("store_log_start", help, log_start.clone());
 }
 
 /// In the older format a counter is described under the name of its series, `_total` and all; units and the mark of the

@@ -1,6 +1,9 @@
 //! The global level of a store that another build has written.
 
+use std::time::Duration;
+
 use super::*;
+use crate::config::resolved::KeepConfig;
 use crate::model::account::{Account, Global};
 use crate::model::binding::Binding;
 use crate::model::catalogue::CatalogueEntry;
@@ -10,6 +13,8 @@ use crate::model::level::{BindingLevel, Level};
 use crate::model::policy::Policy;
 
 const PERMISSION: &str = "hub:catalog:read";
+
+const KEEP: KeepConfig = KeepConfig { log_commits: 1, requests: Duration::ZERO, audit: Duration::ZERO };
 
 fn clock() -> Clock {
     Clock::from_fn(|| jiff::Timestamp::UNIX_EPOCH)
@@ -31,7 +36,7 @@ fn store(folder: &Path, condition: Option<&str>, change: impl FnOnce(&mut Vec<Ca
 }
 
 fn open_in(folder: &Path) -> Result<OpenedStore, BootstrapError> {
-    open(&StoreConfig { engine: Engine::Embedded, directory: folder.to_owned(), state: None }, &clock())
+    open(&StoreConfig { engine: Engine::Embedded, directory: folder.to_owned(), state: None, keep: KEEP }, &clock())
 }
 
 fn known(opened: &OpenedStore) -> Vec<CatalogueEntry> {
@@ -189,4 +194,16 @@ fn a_kept_policy_makes_room_for_a_new_one_of_its_name() {
     assert_eq!(kept.name.as_str(), format!("Read Logs (retired {})", dropped.id));
     drop(opened);
     assert_eq!(open_in(folder.path()).unwrap().store.state().revision, Revision::new(3));
+}
+
+#[test]
+fn a_store_whose_load_did_not_end_is_not_served() {
+    let folder = tempfile::tempdir().unwrap();
+    store(folder.path(), None, |_| {});
+    EmbeddedStore::open(folder.path()).unwrap().set_loading(true).unwrap();
+    let refused = open_in(folder.path()).err().unwrap();
+    assert!(matches!(refused, BootstrapError::Loading { .. }), "{refused}");
+    assert!(refused.to_string().contains(&folder.path().display().to_string()), "{refused}");
+    EmbeddedStore::open(folder.path()).unwrap().set_loading(false).unwrap();
+    open_in(folder.path()).unwrap();
 }

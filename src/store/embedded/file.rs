@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, StorageError};
+use tempfile::NamedTempFile;
 
 use crate::model::revision::StoreId;
 
@@ -23,14 +24,43 @@ pub(super) struct StoreFile {
     place: String,
 }
 
+/// A store under another name: a file of the right name is whole, whenever the power goes.
+pub(super) struct Draft {
+    path: PathBuf,
+    folder: PathBuf,
+    file: NamedTempFile,
+    database: Database,
+}
+
+// === impl Draft ===
+
+impl Draft {
+    /// What is to be filled.
+    pub(super) const fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Gives the store its name, durably. `false` where another process was faster.
+    pub(super) fn keep(self) -> Result<bool, StoreError> {
+        let Self { path, folder, file, database } = self;
+        let denied = |source| access(&folder, source);
+        drop(database);
+        file.as_file().sync_all().map_err(denied)?;
+        match file.persist_noclobber(&path) {
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(denied(error.error)),
+            Ok(_) => sync_names(&folder).map_err(denied).map(|()| true),
+        }
+    }
+}
+
 // === impl StoreFile ===
 
 impl StoreFile {
     /// The file in `folder`; both are made where they are missing.
     pub(super) fn in_folder(folder: &Path) -> Result<Self, StoreError> {
         make_folder(folder).map_err(|source| access(folder, source))?;
-        let path = folder.join(FILE_NAME);
-        let file = Self { place: path.display().to_string(), path };
+        let file = Self::at(folder);
         match file.path.try_exists() {
             Err(source) => Err(access(&file.path, source)),
             Ok(true) => file.inspect().map(|()| file),
@@ -38,10 +68,31 @@ impl StoreFile {
         }
     }
 
+    /// The file in `folder`, which must be there.
+    pub(super) fn existing(folder: &Path) -> Result<Self, StoreError> {
+        let file = Self::at(folder);
+        file.path.metadata().map_err(|source| access(&file.path, source))?;
+        file.inspect().map(|()| file)
+    }
+
+    /// A new store in `folder` that has no name yet.
+    pub(super) fn draft(folder: &Path, id: StoreId) -> Result<Draft, StoreError> {
+        make_folder(folder).map_err(|source| access(folder, source))?;
+        Self::at(folder).new_draft(folder, id)
+    }
+
+    fn at(folder: &Path) -> Self {
+        let path = folder.join(FILE_NAME);
+        Self { place: path.display().to_string(), path }
+    }
+
     /// Refuses what is no store of this version without writing a byte of it.
     fn inspect(&self) -> Result<(), StoreError> {
-        let opened = self.caught(|| ReadOnlyDatabase::open(&self.path))?;
-        let database = match opened {
+        self.caught(|| self.look())?
+    }
+
+    fn look(&self) -> Result<(), StoreError> {
+        let database = match ReadOnlyDatabase::open(&self.path) {
             Ok(database) => database,
             // Left by a process that was killed: only a writer can repair it, and the format is checked after that.
             Err(DatabaseError::RepairAborted) => return Ok(()),
@@ -51,22 +102,19 @@ impl StoreFile {
         tables::check_format(&transaction).map_err(|error| error.at(&self.place))
     }
 
-    /// Makes the store under another name first: a file of this name is whole, whenever the power goes.
     fn create(&self, folder: &Path) -> Result<(), StoreError> {
+        // Where another process was faster, its store is as good.
+        self.new_draft(folder, StoreId::random())?.keep().map(|_| ())
+    }
+
+    fn new_draft(&self, folder: &Path, id: StoreId) -> Result<Draft, StoreError> {
         let denied = |source| access(folder, source);
         let draft = tempfile::Builder::new().prefix(".doorward-").tempfile_in(folder).map_err(denied)?;
         let backend = draft.reopen().map(FileBackend::new).map_err(denied)?;
         let database = backend.and_then(|backend| Database::builder().create_with_backend(backend));
         let database = database.map_err(|error| self.refusal(error))?;
-        tables::initialise(&database, StoreId::random()).map_err(|error| error.at(&self.place))?;
-        drop(database);
-        draft.as_file().sync_all().map_err(denied)?;
-        match draft.persist_noclobber(&self.path) {
-            // Another process was faster: its store is as good.
-            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(denied(error.error)),
-            Ok(_) => sync_names(folder).map_err(denied),
-        }
+        tables::initialise(&database, id).map_err(|error| error.at(&self.place))?;
+        Ok(Draft { path: self.path.clone(), folder: folder.to_owned(), file: draft, database })
     }
 
     /// Runs `open`, of which a panic is damage: the engine trusts the sizes in its own header, and a file that lost its
@@ -103,7 +151,10 @@ impl Medium for StoreFile {
     }
 
     fn open(&self) -> Result<Database, StoreError> {
-        self.caught(|| Database::open(&self.path))?.map_err(|error| self.refusal(error))
+        // Every page is held against its checksum: rows alone would not show each byte that is another.
+        let mut builder = Database::builder();
+        builder.set_check_integrity_on_open(true);
+        self.caught(|| builder.open(&self.path))?.map_err(|error| self.refusal(error))
     }
 }
 

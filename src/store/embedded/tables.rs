@@ -1,7 +1,7 @@
 //! The tables of the file: what is in each row, and the reads and writes of one transaction.
 
 use redb::{
-    CommitError, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    CommitError, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
     TableError, TransactionError, WriteTransaction,
 };
 use serde::Serialize;
@@ -14,6 +14,7 @@ use crate::model::revision::{Revision, StoreId};
 use crate::model::state::State;
 
 use super::super::api::{Cause, LogEntry, StoreError};
+use super::super::dump::Row;
 use super::super::format::{decode, encode, row, rows_of};
 use super::super::plan::{AnsweredRequest, Step};
 use super::upgrade::FORMAT_1;
@@ -147,12 +148,16 @@ pub(super) fn format(transaction: &ReadTransaction) -> Result<String, RowError> 
 pub(super) fn load(database: &Database) -> Result<Loaded, RowError> {
     let transaction = database.begin_read()?;
     check_format(&transaction)?;
-    let meta = transaction.open_table(META)?;
-    let id = meta_row(&meta, meta::STORE)?;
-    let head = Revision::new(meta_row(&meta, meta::HEAD)?);
+    let (id, head) = identity(&transaction)?;
     check_end(&transaction, LOG, "the log", log_start(&transaction)?, head)?;
     check_end(&transaction, AUDIT, "the audit", audit_start(&transaction)?, head)?;
     Ok(Loaded { id, state: load_state(&transaction, head)? })
+}
+
+/// The identity and the head.
+pub(super) fn identity(transaction: &ReadTransaction) -> Result<(StoreId, Revision), RowError> {
+    let meta = transaction.open_table(META)?;
+    Ok((meta_row(&meta, meta::STORE)?, Revision::new(meta_row(&meta, meta::HEAD)?)))
 }
 
 fn meta_row<T>(meta: &ReadOnlyTable<&'static str, &'static str>, name: &str) -> Result<T, RowError>
@@ -236,10 +241,7 @@ pub(super) fn write_step(transaction: &WriteTransaction, step: &Step) -> Result<
     let mut objects = transaction.open_table(OBJECTS)?;
     for change in step.entry.changes.iter() {
         match change {
-            Change::Put(record) => {
-                let key = row(&record.value.key());
-                objects.insert(key.as_str(), encoded(&key, record)?.as_slice())?;
-            }
+            Change::Put(record) => write_object(&mut objects, record)?,
             // What an account owns goes with it.
             Change::Delete(ObjectKey::Account(account)) => {
                 let rows = rows_of(*account);
@@ -250,13 +252,39 @@ pub(super) fn write_step(transaction: &WriteTransaction, step: &Step) -> Result<
             }
         }
     }
-    let revision = step.revision();
-    let entry = encoded("the entry of the log", &step.entry)?;
-    transaction.open_table(LOG)?.insert(revision.get(), entry.as_slice())?;
-    let event = encoded("the event of the audit", &step.audit)?;
-    transaction.open_table(AUDIT)?.insert(revision.get(), event.as_slice())?;
-    transaction.open_table(META)?.insert(meta::HEAD, revision.to_string().as_str())?;
+    write_entry(transaction, &step.entry)?;
+    write_event(transaction, &step.audit)?;
+    transaction.open_table(META)?.insert(meta::HEAD, step.revision().to_string().as_str())?;
     Ok(())
+}
+
+fn write_object(objects: &mut Table<'_, &'static str, &'static [u8]>, record: &Record<Object>) -> Result<(), RowError> {
+    let key = row(&record.value.key());
+    objects.insert(key.as_str(), encoded(&key, record)?.as_slice())?;
+    Ok(())
+}
+
+fn write_entry(transaction: &WriteTransaction, entry: &LogEntry) -> Result<(), RowError> {
+    let value = encoded("the entry of the log", entry)?;
+    transaction.open_table(LOG)?.insert(entry.revision.get(), value.as_slice())?;
+    Ok(())
+}
+
+fn write_event(transaction: &WriteTransaction, event: &AuditEvent) -> Result<(), RowError> {
+    let value = encoded("the event of the audit", event)?;
+    transaction.open_table(AUDIT)?.insert(event.revision.get(), value.as_slice())?;
+    Ok(())
+}
+
+/// Writes a row of another store, as it is.
+pub(super) fn write_row(transaction: &WriteTransaction, row: &Row) -> Result<(), RowError> {
+    match row {
+        Row::Object(record) => write_object(&mut transaction.open_table(OBJECTS)?, record),
+        Row::Commit(entry) => write_entry(transaction, entry),
+        Row::Event(event) => write_event(transaction, event),
+        Row::Request(id, answer) => write_request(transaction, id, answer),
+        Row::Credential(credential) => write_credentials(transaction, std::slice::from_ref(credential)),
+    }
 }
 
 /// Records the answer to a request.

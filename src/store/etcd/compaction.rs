@@ -7,7 +7,6 @@ use crate::model::audit::AuditEvent;
 use crate::model::revision::Revision;
 
 use super::super::api::{Compacted, Retention, StoreError};
-use super::super::plan::AnsweredRequest;
 use super::layout::Series;
 use super::replica::{Replica, encoded};
 use super::wire::pb::{KeyValue, RangeResponse, TxnRequest};
@@ -15,8 +14,8 @@ use super::wire::{absent, delete, delete_range, get, list, put, unchanged};
 
 /// Commits that one transaction takes out of the log: etcd does nothing else meanwhile.
 const COMMITS: u64 = 500;
-/// Requests that one transaction takes away: etcd takes 128 operations.
-const REQUESTS: i64 = 100;
+/// Requests that one transaction takes away: each is two operations, and etcd takes 128.
+const REQUESTS: i64 = 50;
 
 impl Replica {
     /// Takes away what `retention` does not keep.
@@ -85,33 +84,29 @@ impl Replica {
 
     /// Forgets the requests that were answered before `cutoff`.
     async fn compact_requests(&self, cutoff: jiff::Timestamp) -> Result<u64, StoreError> {
-        let (mut gone, mut rest) = (0, self.keys.requests());
+        let mut gone = 0;
         loop {
-            let page = self.client.range(list(rest.clone(), REQUESTS)).await.map_err(|failed| self.unusable(failed))?;
-            gone += self.forget_requests(&page.kvs, cutoff).await?;
-            match page.kvs.last() {
-                Some(last) if page.more => rest.start = format!("{}\0", String::from_utf8_lossy(&last.key)),
-                _ => return Ok(gone),
+            let old = list(self.keys.request_times(cutoff), REQUESTS);
+            let page = self.client.range(old).await.map_err(|failed| self.unusable(failed))?;
+            if page.kvs.is_empty() {
+                return Ok(gone);
             }
+            gone += self.forget_requests(&page.kvs).await?;
         }
     }
 
-    async fn forget_requests(&self, rows: &[KeyValue], cutoff: jiff::Timestamp) -> Result<u64, StoreError> {
+    /// Forgets the requests of these times, unless another compaction has forgotten some of them meanwhile.
+    async fn forget_requests(&self, times: &[KeyValue]) -> Result<u64, StoreError> {
         let mut request = TxnRequest::default();
-        for kv in rows {
+        for kv in times {
             let key = String::from_utf8_lossy(&kv.key).into_owned();
-            let answered: AnsweredRequest = self.decoded(&key, &kv.value)?;
-            if answered.at < cutoff {
-                // An id that was forgotten meanwhile may have been used anew.
-                request.compare.push(unchanged(key.clone(), kv.mod_revision));
-                request.success.push(delete(key));
-            }
-        }
-        let count = request.success.len() as u64;
-        if count == 0 {
-            return Ok(0);
+            let id =
+                self.keys.timed_request(&kv.key).ok_or_else(|| self.damaged(key.clone(), "it names no request"))?;
+            // An id that was forgotten and used anew has another time.
+            request.compare.push(unchanged(key.clone(), kv.mod_revision));
+            request.success.extend([delete(key), delete(self.keys.request(id))]);
         }
         let answer = self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
-        Ok(if answer.succeeded { count } else { 0 })
+        Ok(if answer.succeeded { times.len() as u64 } else { 0 })
     }
 }

@@ -8,7 +8,7 @@
 //! | `log-parts/R/C/N`, `audit-parts/R/C/N` | the parts of one that is too large, by the id C of the commit |
 //! | `pending` | there while the objects of the head's commit are not all written: how far they are |
 //! | `objects/ROW` | an object, in the row of [`row`](super::super::format::row) |
-//! | `requests/ID` | the answer to a request |
+//! | `requests/ID`, `request-times/T/ID` | the answer to a request, and when it was answered, by which old ones are found |
 //! | `credentials/ID` | a credential |
 //! | `start`, `loading` | where the log starts; there while a load is under way |
 
@@ -111,8 +111,20 @@ impl Keys {
         self.at(&format!("requests/{id}"))
     }
 
-    pub(super) fn requests(&self) -> Range<String> {
-        self.at("requests/")..self.at("requests0")
+    /// When a request was answered. It is there as long as the answer is.
+    pub(super) fn request_time(&self, at: jiff::Timestamp, id: &str) -> String {
+        self.at(&format!("request-times/{}/{id}", moment(at)))
+    }
+
+    /// The times of the requests that were answered before `cutoff`.
+    pub(super) fn request_times(&self, cutoff: jiff::Timestamp) -> Range<String> {
+        self.at("request-times/")..self.at(&format!("request-times/{}", moment(cutoff)))
+    }
+
+    /// The id of the request whose time this key is.
+    pub(super) fn timed_request<'a>(&self, key: &'a [u8]) -> Option<&'a str> {
+        let rest = Self::rest(key, &self.at("request-times/"))?;
+        rest.split_once('/').map(|(_, id)| id)
     }
 
     pub(super) fn credential(&self, public_id: &str) -> String {
@@ -141,6 +153,11 @@ impl Keys {
 
 fn digits(revision: Revision) -> String {
     format!("{:0DIGITS$}", revision.get())
+}
+
+/// A time in as many digits as the latest one has: in the order of times, those before 1970 too.
+fn moment(at: jiff::Timestamp) -> String {
+    format!("{:0DIGITS$}", at.as_microsecond().cast_unsigned() ^ (1 << 63))
 }
 
 // === impl Series ===
@@ -189,7 +206,11 @@ mod tests {
             check(&own, keys.part(series, revision(9), Uuid::nil(), 0), false);
         }
         check(&keys.objects(), keys.object("0"), true);
-        check(&keys.requests(), keys.request("\u{10ffff}"), true);
+        let second = |second| jiff::Timestamp::from_second(second).unwrap();
+        for (at, inside) in [(-10, true), (0, true), (6, true), (7, false), (2_000_000_000, false)] {
+            check(&keys.request_times(second(7)), keys.request_time(second(at), "a/b"), inside);
+        }
+        assert_eq!(keys.timed_request(keys.request_time(second(7), "a/b").as_bytes()), Some("a/b"));
         check(&keys.credentials(), keys.request("a"), false);
     }
 

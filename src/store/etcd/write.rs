@@ -135,10 +135,12 @@ impl Replica {
 
     /// The transaction that makes the commit, or finds that it is made.
     async fn decide(&self, draft: &Draft<'_>, head_mod: i64, success: Vec<RequestOp>) -> Result<Fate, StoreError> {
-        let (request, request_key) = self.recorded_operation(draft.answered.as_ref())?;
         let mut compare = vec![unchanged(self.keys.head(), head_mod), absent(self.keys.pending())];
-        compare.extend(request_key.map(absent));
-        let success: Vec<_> = success.into_iter().chain(request).collect();
+        let mut success = success;
+        if let Some((id, answer)) = &draft.answered {
+            compare.push(absent(self.keys.request(id)));
+            success.extend(self.recorded(id, answer)?);
+        }
         loop {
             let answer = self.at_head(compare.clone(), success.clone(), draft.entry.revision).await?;
             if answer.succeeded {
@@ -179,23 +181,19 @@ impl Replica {
         answered: Option<&(&str, AnsweredRequest)>,
         head_mod: i64,
     ) -> Result<bool, StoreError> {
-        let (Some(operation), Some(key)) = self.recorded_operation(answered)? else {
+        let Some((id, answer)) = answered else {
             let head = self.client.range(get(self.keys.head())).await.map_err(|failed| self.unusable(failed))?;
             return Ok(head.kvs.first().is_some_and(|head| head.mod_revision == head_mod));
         };
-        let compare = vec![unchanged(self.keys.head(), head_mod), absent(key)];
-        let request = TxnRequest { compare, success: vec![operation], failure: Vec::new() };
+        let compare = vec![unchanged(self.keys.head(), head_mod), absent(self.keys.request(id))];
+        let request = TxnRequest { compare, success: self.recorded(id, answer)?.into(), failure: Vec::new() };
         let answer = self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
         Ok(answer.succeeded)
     }
 
-    fn recorded_operation(
-        &self,
-        answered: Option<&(&str, AnsweredRequest)>,
-    ) -> Result<(Option<RequestOp>, Option<String>), StoreError> {
-        let Some((id, answer)) = answered else { return Ok((None, None)) };
-        let key = self.keys.request(id);
-        Ok((Some(put(key.clone(), encoded("the request id", answer)?)), Some(key)))
+    fn recorded(&self, id: &str, answer: &AnsweredRequest) -> Result<[RequestOp; 2], StoreError> {
+        let value = encoded("the request id", answer)?;
+        Ok([put(self.keys.request(id), value), put(self.keys.request_time(answer.at, id), Vec::new())])
     }
 
     /// A transaction; where it does not come to pass, what is at the head, and what led there.

@@ -1,0 +1,314 @@
+//! Rounds of a write load that a kill ends, and of looking at what is left.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use doorward::model::object::{Change, Object};
+use doorward::model::revision::Revision;
+use doorward::proto::doorward as pb;
+use doorward::proto::doorward::user_service_client::UserServiceClient;
+use doorward::store::api::Store as _;
+use doorward::store::backup;
+use doorward::store::embedded::EmbeddedStore;
+use doorward::workload::Random;
+use tokio::runtime::Runtime;
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+
+const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";
+const STATE: &str = "
+account: {id: 5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f, name: Example}
+groups: [{name: Readers}]
+";
+/// Writers at the same time.
+const WRITERS: usize = 4;
+/// The most acknowledgements that a round waits for before it kills.
+const MOST: usize = 60;
+/// The longest that it waits after them, in microseconds: about as long as a commit takes.
+const PAUSE: usize = 20_000;
+/// For what normally takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came of the rounds.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Done {
+    /// Kills.
+    pub(crate) rounds: usize,
+    /// Writes that were acknowledged.
+    pub(crate) acknowledged: usize,
+    /// Writes that were not, and are there: the kill came between the disk and the answer.
+    pub(crate) unacknowledged: usize,
+    /// Acknowledged writes that are not there, or are there otherwise.
+    pub(crate) lost: usize,
+    /// Writes that are there in part.
+    pub(crate) torn: usize,
+    /// Kills after which the file had to be repaired.
+    pub(crate) repaired: usize,
+    /// Commits in the end.
+    pub(crate) commits: u64,
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rounds, acknowledged, unacknowledged, lost, torn, repaired, commits } = self;
+        writeln!(f, "kills                       {rounds}, {repaired} of them left a file to repair")?;
+        writeln!(f, "writes acknowledged         {acknowledged}, in {commits} commits")?;
+        writeln!(f, "there without an answer     {unacknowledged}")?;
+        writeln!(f, "acknowledged writes lost    {lost}")?;
+        write!(f, "writes torn                 {torn}")
+    }
+}
+
+/// Kills the control plane of `binary` so many times.
+pub(crate) fn run(binary: &Path, rounds: usize, seed: u64) -> anyhow::Result<Done> {
+    let folder = tempfile::tempdir()?;
+    let mut crash = Crash::new(binary, folder.path())?;
+    let mut random = Random::new(seed);
+    for round in 0..rounds {
+        crash.round(round, &mut random).with_context(|| format!("round {round} of seed {seed}"))?;
+    }
+    Ok(crash.done)
+}
+
+struct Crash {
+    binary: PathBuf,
+    folder: PathBuf,
+    runtime: Runtime,
+    /// The users that must be there, by e-mail, with the name that was acknowledged last and those that may have come
+    /// after it.
+    known: BTreeMap<String, Known>,
+    done: Done,
+}
+
+/// What is known of one user.
+#[derive(Debug, Default, Clone)]
+struct Known {
+    /// What was acknowledged.
+    acknowledged: Option<String>,
+    /// What was asked for without an answer.
+    asked: Option<String>,
+}
+
+impl Crash {
+    fn new(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        fs::write(folder.join("state.yaml"), STATE)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let (binary, folder, known) = (binary.to_owned(), folder.to_owned(), BTreeMap::new());
+        Ok(Self { binary, folder, runtime, known, done: Done::default() })
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    fn round(&mut self, round: usize, random: &mut Random) -> anyhow::Result<()> {
+        let mut server = Server::start(&self.binary, &self.folder)?;
+        let token = fs::read_to_string(self.data().join("credentials/root.token"))?;
+        let client = Client { channel: server.channel(&self.runtime)?, token: token.trim().to_owned() };
+        let (enough, pause) = (random.below(MOST), Duration::from_micros(random.below(PAUSE) as u64));
+        let written = self.write_until_killed(round, &client, &mut server, enough, pause)?;
+        for (email, known) in written {
+            self.done.acknowledged += usize::from(known.acknowledged.is_some());
+            self.known.insert(email, known);
+        }
+        self.done.rounds += 1;
+        self.look()
+    }
+
+    /// Each writer creates users and renames each; after so many answers and a pause the server is killed.
+    fn write_until_killed(
+        &self,
+        round: usize,
+        client: &Client,
+        server: &mut Server,
+        enough: usize,
+        pause: Duration,
+    ) -> anyhow::Result<Vec<(String, Known)>> {
+        let (answers, killed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let written = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (answers, written, killed) = (&answers, &written, &killed);
+                scope.spawn(move || {
+                    for number in 0.. {
+                        let email = format!("u-{round}-{writer}-{number}@example.com");
+                        let known = client.write(&self.runtime, &email, answers);
+                        let went_on = known.asked.is_none();
+                        written.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((email, known));
+                        if !went_on || killed.load(Ordering::SeqCst) {
+                            return;
+                        }
+                    }
+                });
+            }
+            // Random times are what this is about: the kill hits whatever part of a commit it happens to hit.
+            while answers.load(Ordering::SeqCst) < enough && server.runs() {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(pause);
+            let ended = server.kill();
+            killed.store(true, Ordering::SeqCst);
+            ended
+        })?;
+        Ok(written.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Opens the store as the next process would, verifies it and holds it against what was acknowledged.
+    fn look(&mut self) -> anyhow::Result<()> {
+        self.done.repaired += usize::from(redb::ReadOnlyDatabase::open(self.data().join("doorward.redb")).is_err());
+        let store = EmbeddedStore::open_existing(&self.data())?;
+        let verified = backup::verify(&store, "the store")?;
+        self.done.commits = verified.head.revision.get();
+        ensure!(verified.counts.commits == verified.counts.events, "the log and the audit differ: {verified:?}");
+        let state = store.state();
+        let account = state.accounts.values().next().context("the account is gone")?;
+        for (email, known) in &mut self.known {
+            let found = account.user_by_email(email).and_then(|row| row.name()).map(|name| name.as_str().to_owned());
+            if found == known.acknowledged {
+            } else if found.is_some() && found == known.asked {
+                self.done.unacknowledged += 1;
+                known.acknowledged = found;
+            } else {
+                self.done.lost += 1;
+            }
+            known.asked = None;
+        }
+        self.done.torn += torn(&store, account.users.len())?;
+        Ok(())
+    }
+}
+
+/// Commits that are in the log and of which something is missing, and users that no commit made.
+fn torn(store: &EmbeddedStore, users: usize) -> anyhow::Result<usize> {
+    let state = store.state();
+    let log = store.changes_after(store.log_start()?, usize::MAX)?;
+    let created = |change: &Change| matches!(change, Change::Put(record) if record.created == record.updated && matches!(record.value, Object::User(..)));
+    let users_made = log.iter().flat_map(|entry| entry.changes.iter()).filter(|change| created(change)).count();
+    let whole = log.iter().filter(|entry| entry.revision > Revision::new(1)).all(|entry| {
+        entry.changes.iter().all(|change| state.record(&change.key()).is_some_and(|it| it.revision >= entry.revision))
+    });
+    Ok(users.abs_diff(users_made) + usize::from(!whole))
+}
+
+/// A control plane, as a process of its own.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(binary);
+        command.args([
+            "control-plane",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "off",
+            "--log-format",
+            "json",
+            "--log-commits",
+            "10000000",
+        ]);
+        command.arg("--data-directory").arg(folder.join("data")).arg("--state").arg(folder.join("state.yaml"));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut log = BufReader::new(child.stderr.take().context("standard error is piped")?);
+        let mut told = String::new();
+        loop {
+            let mut line = String::new();
+            if log.read_line(&mut line)? == 0 {
+                child.wait()?;
+                anyhow::bail!("the control plane does not start: {told}");
+            }
+            told += &line;
+            let Ok(json) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            let field = |name| json.get("fields").and_then(|fields| fields.get(name)).and_then(|field| field.as_str());
+            if let (Some("listening"), Some(address)) = (field("message"), field("address")) {
+                let address = address.to_owned();
+                // The log goes on; nobody must wait for room in the pipe.
+                std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+                return Ok(Self { child, address });
+            }
+        }
+    }
+
+    fn channel(&self, runtime: &Runtime) -> anyhow::Result<Channel> {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?.timeout(PATIENCE);
+        let _inside = runtime.enter();
+        Ok(endpoint.connect_lazy())
+    }
+
+    fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[derive(Clone)]
+struct Client {
+    channel: Channel,
+    token: String,
+}
+
+impl Client {
+    fn request<T>(&self, message: T) -> anyhow::Result<Request<T>> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {}", self.token).parse()?);
+        Ok(request)
+    }
+
+    /// Creates a user and renames it; what has no answer is told as asked.
+    fn write(&self, runtime: &Runtime, email: &str, answers: &AtomicUsize) -> Known {
+        let mut known = Known::default();
+        let created =
+            self.set_name(runtime, pb::User { email: email.to_owned(), ..pb::User::default() }, "first", &mut known);
+        if let Some(user) = created {
+            answers.fetch_add(1, Ordering::SeqCst);
+            if self.set_name(runtime, user, "second", &mut known).is_some() {
+                answers.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        known
+    }
+
+    fn set_name(&self, runtime: &Runtime, user: pb::User, name: &str, known: &mut Known) -> Option<pb::User> {
+        known.asked = Some(name.to_owned());
+        let user = pb::User { name: name.to_owned(), ..user };
+        let answered = runtime.block_on(self.call(user)).ok().flatten()?;
+        (known.acknowledged, known.asked) = (Some(name.to_owned()), None);
+        Some(answered)
+    }
+
+    async fn call(&self, user: pb::User) -> anyhow::Result<Option<pb::User>> {
+        let mut client = UserServiceClient::new(self.channel.clone());
+        let (account, is_new, user) = (ACCOUNT.to_owned(), user.id.is_empty(), Some(user));
+        if is_new {
+            let create = pb::CreateUserRequest { account, user, ..pb::CreateUserRequest::default() };
+            return Ok(client.create_user(self.request(create)?).await?.into_inner().user);
+        }
+        let update = pb::UpdateUserRequest { account, user, ..pb::UpdateUserRequest::default() };
+        Ok(client.update_user(self.request(update)?).await?.into_inner().user)
+    }
+}

@@ -1,0 +1,154 @@
+//! `doorward store`: a store that no process serves is backed up, restored, verified and loaded.
+
+mod load;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+use crate::clock::Clock;
+use crate::store::backup::{self, BackupFile};
+use crate::store::dump::DumpError;
+use crate::store::embedded::{EmbeddedStore, restore};
+use crate::store::verify::Verified;
+
+/// It was done.
+const DONE: u8 = 0;
+/// Something that was whole once no longer is.
+const DAMAGED: u8 = 1;
+/// It could not be done.
+const UNUSABLE: u8 = 2;
+
+/// Back up, restore, verify or load a store that no process serves.
+///
+/// Exit code 0: done; 1: the store or the backup is damaged; 2: it could not be done.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    command: StoreCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum StoreCommand {
+    /// Write everything that a store holds into one file
+    Backup(BackupArgs),
+    /// Make a store of a backup
+    Restore(RestoreArgs),
+    /// Read all of a backup or a store, and say what it holds
+    Verify(VerifyArgs),
+    /// Fill an empty store from a state file or with a generated account
+    Load(load::LoadArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+struct BackupArgs {
+    /// Data directory of the store
+    #[arg(long, value_name = "PATH")]
+    directory: PathBuf,
+    /// The backup
+    file: PathBuf,
+    /// Take the place of a file that is there
+    #[arg(long)]
+    overwrite: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+struct RestoreArgs {
+    /// The backup
+    file: PathBuf,
+    /// Data directory of the new store: empty, or not there
+    #[arg(long, value_name = "PATH")]
+    directory: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+struct VerifyArgs {
+    /// The backup
+    file: Option<PathBuf>,
+    /// Data directory of a store. It is opened as a server opens it: repaired after a crash, and upgraded if it is older
+    #[arg(long, value_name = "PATH")]
+    directory: Option<PathBuf>,
+}
+
+/// Runs the command; returns the exit code.
+pub fn run(args: &StoreArgs, clock: &Clock, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let done = match &args.command {
+        StoreCommand::Backup(args) => args.run(out),
+        StoreCommand::Restore(args) => args.run(out),
+        StoreCommand::Verify(args) => args.run(out),
+        StoreCommand::Load(args) => load::run(args, clock, out),
+    };
+    let Err(problem) = done else { return DONE };
+    // Nothing is left to tell it to where standard error is gone.
+    let _ = writeln!(err, "error: {problem:#}");
+    if problem.downcast_ref::<DumpError>().is_some_and(DumpError::is_damage) { DAMAGED } else { UNUSABLE }
+}
+
+// === impl BackupArgs ===
+
+impl BackupArgs {
+    fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let store = open(&self.directory)?;
+        let place = self.directory.display().to_string();
+        let verified = backup::write(&store, &place, &self.file, self.overwrite)?;
+        tell(out, &format!("`{}` is a backup of `{place}`", self.file.display()), &verified)
+    }
+}
+
+// === impl RestoreArgs ===
+
+impl RestoreArgs {
+    fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let file = BackupFile::open(&self.file)?;
+        let verified = backup::verify(&file, &file.place())?;
+        let id = restore(&file, &self.directory)?;
+        tell(out, &format!("`{}` is a store of `{}`", self.directory.display(), file.place()), &verified)?;
+        let told = writeln!(out, "It has an identity of its own, {id}: sidecars read it from the beginning.");
+        told.context(CLOSED)
+    }
+}
+
+// === impl VerifyArgs ===
+
+impl VerifyArgs {
+    fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let (place, verified) = match (&self.file, &self.directory) {
+            (Some(path), _) => {
+                let file = BackupFile::open(path)?;
+                (file.place(), backup::verify(&file, &file.place())?)
+            }
+            (None, Some(folder)) => {
+                let place = folder.display().to_string();
+                let verified = backup::verify(&open(folder)?, &place)?;
+                (place, verified)
+            }
+            (None, None) => anyhow::bail!("name a backup, or `--directory`"),
+        };
+        tell(out, &format!("`{place}` is whole"), &verified)
+    }
+}
+
+const CLOSED: &str = "standard output is closed";
+
+fn open(folder: &Path) -> Result<EmbeddedStore, DumpError> {
+    Ok(EmbeddedStore::open_existing(folder)?)
+}
+
+fn tell(out: &mut dyn Write, what: &str, verified: &Verified) -> anyhow::Result<()> {
+    write_counts(out, what, verified).context(CLOSED)
+}
+
+fn write_counts(out: &mut dyn Write, what: &str, verified: &Verified) -> io::Result<()> {
+    let Verified { head, counts, references } = verified;
+    writeln!(out, "{what}: store {} at revision {}", head.store, head.revision)?;
+    writeln!(out, "{:>10} objects, {references} references between them", counts.objects)?;
+    writeln!(out, "{:>10} commits in the log, after revision {}", counts.commits, head.log_start)?;
+    writeln!(out, "{:>10} audit events, after revision {}", counts.events, head.audit_start)?;
+    writeln!(out, "{:>10} request ids", counts.requests)?;
+    writeln!(out, "{:>10} credentials", counts.credentials)
+}
