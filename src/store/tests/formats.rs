@@ -46,6 +46,17 @@ fn a_file_of_format_1_is_upgraded_when_it_is_opened() {
 }
 
 #[test]
+fn a_file_of_format_1_that_a_killed_process_left_is_upgraded_too() {
+    let (folder, left) = (Folder::new(), Folder::new());
+    let [held, copy] = [&folder, &left].map(|it| it.0.path().join(FILE_NAME));
+    fs::write(&held, FORMAT_1).unwrap();
+    let database = redb::Database::open(&held).unwrap();
+    fs::copy(&held, copy).unwrap();
+    drop(database);
+    check(&EmbeddedStore::open(left.0.path()).unwrap());
+}
+
+#[test]
 fn an_upgrade_that_is_cut_off_leaves_a_file_that_is_upgraded_the_next_time() {
     let mut cuts = 0;
     for reached in REACHED {
