@@ -88,7 +88,10 @@ impl Replica {
         let revision = self.number("head", &head)?.ok_or_else(|| self.damaged("head", "it is missing"))?;
         let overlay = match pending.kvs.first() {
             None => Overlay::default(),
-            Some(_) => Overlay::of(&*self.entry_at(revision, at).await?.changes),
+            Some(_) => match self.entry_at(revision, at).await? {
+                Ok(entry) => Overlay::of(&*entry.changes),
+                Err(failed) => return Ok(Reading::TooOld(failed)),
+            },
         };
         let head_mod = head.kvs.first().map_or(0, |kv| kv.mod_revision);
         Ok(match self.read_objects(at, revision, overlay).await? {
@@ -104,14 +107,19 @@ impl Replica {
         Err(self.damaged("meta", format!("store {found} was found instead of {}", self.id)))
     }
 
-    /// The log entry of the head whose objects are not all written: it is there as long as they are not.
-    async fn entry_at(&self, revision: Revision, at: i64) -> Result<LogEntry, StoreError> {
+    /// The log entry of the head whose objects were not all written at the revision `at` of etcd. By now they may be, and
+    /// the entry, or its parts, be compacted.
+    async fn entry_at(&self, revision: Revision, at: i64) -> Result<Result<LogEntry, CallFailed>, StoreError> {
         let mut request = get(self.keys.document(Series::Log, revision));
         request.revision = at;
-        let answer = self.client.range(request).await.map_err(|failed| self.unusable(failed))?;
+        let answer = match self.client.range(request).await {
+            Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
+            answer => answer.map_err(|failed| self.unusable(failed))?,
+        };
         let missing = || self.damaged(format!("revision {revision} of the log"), "it is missing");
         let row = self.row(answer.kvs.first().ok_or_else(missing)?)?;
-        self.entry(row).await?.ok_or_else(missing)
+        let compacted = CallFailed { error: EtcdError::Compacted, may_be_done: false };
+        Ok(self.entry(row).await?.ok_or(compacted))
     }
 
     async fn read_objects(
