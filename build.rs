@@ -16,6 +16,9 @@ const PROTOS: [&str; 6] = [
     "proto/envoy/external_auth.proto",
 ];
 
+/// What Doorward speaks as a client only.
+const CLIENTS: [&str; 1] = ["proto/etcd/rpc.proto"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(PROTOS, ["proto"])?;
@@ -24,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
     // Sorted maps, so that equal messages have equal bytes: the digest of a repeated request is made of them.
     tonic_prost_build::configure().btree_map(".").compile_fds(descriptors.clone())?;
-    watch_server(&out, descriptors)
+    watch_server(&out, descriptors)?;
+    // Not among the descriptors: nobody is served this, so that reflection has nothing to show of it.
+    let clients = protox::compile(CLIENTS, ["proto"])?;
+    tonic_prost_build::configure().build_server(false).bytes(".").compile_fds(clients)?;
+    Ok(())
 }
 
 /// The watch service once more, for a server that sends events which were encoded before: one encoding for all watchers.

@@ -465,6 +465,10 @@ impl Store for Jumping {
     fn put_credentials(&self, _: &[CredentialRecord]) -> Result<(), StoreError> {
         Err(StoreError::Exhausted)
     }
+
+    fn first_credentials(&self, _: &[CredentialRecord]) -> Result<bool, StoreError> {
+        Err(StoreError::Exhausted)
+    }
 }
 
 /// A stream of a store that can jump, after its first reset.

@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use doorward::config::raw::RawConfig;
+use doorward::config::resolved::{self, Engine, Role};
 
 use crate::support::envoy::{Authz, Config, Envoy, shipped};
 use crate::support::http::{EchoServer, Request};
@@ -89,6 +92,16 @@ fn the_edge_removes_a_subject_that_the_client_sent() {
     assert_eq!(inside.header("x-doorward-subject"), Some("mallory@example.com"));
     let edge = Envoy::start(&program, &open.at_the_edge()).send(&request).echo();
     assert_eq!(edge.header("x-doorward-subject"), None);
+}
+
+#[test]
+fn doorward_accepts_the_shipped_control_plane_over_etcd() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/etcd/control-plane.toml");
+    let raw = RawConfig::from_toml(&fs::read_to_string(file).unwrap()).unwrap();
+    let config = resolved::Config::resolve(raw, Role::ControlPlane).unwrap();
+    let Engine::Etcd(etcd) = config.store.engine else { panic!("not in etcd") };
+    assert_eq!(etcd.endpoints.len(), 3);
+    assert_eq!(etcd.user.unwrap().password_file, PathBuf::from("/etc/doorward/etcd-password"));
 }
 
 /// An address at which nobody is, and nobody can come to be.

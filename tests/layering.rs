@@ -33,7 +33,7 @@ const ROOMS: &str = "
     clock:     model
     threads:   compile
     telemetry: model snapshot
-    config:    model edge telemetry
+    config:    model edge store telemetry
     proto:     model
 
     services:  model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto

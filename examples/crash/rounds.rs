@@ -95,6 +95,8 @@ struct Known {
     acknowledged: Option<String>,
     /// What was asked for without an answer.
     asked: Option<String>,
+    /// How many writes were acknowledged.
+    answers: usize,
 }
 
 impl Crash {
@@ -116,7 +118,7 @@ impl Crash {
         let (enough, pause) = (random.below(MOST), Duration::from_micros(random.below(PAUSE) as u64));
         let written = self.write_until_killed(round, &client, &mut server, enough, pause)?;
         for (email, known) in written {
-            self.done.acknowledged += usize::from(known.acknowledged.is_some());
+            self.done.acknowledged += known.answers;
             self.known.insert(email, known);
         }
         self.done.rounds += 1;
@@ -298,6 +300,7 @@ impl Client {
         let user = pb::User { name: name.to_owned(), ..user };
         let answered = runtime.block_on(self.call(user)).ok().flatten()?;
         (known.acknowledged, known.asked) = (Some(name.to_owned()), None);
+        known.answers += 1;
         Some(answered)
     }
 

@@ -86,7 +86,7 @@ pub struct RawMetrics {
     pub listen: Option<String>,
 }
 
-/// The embedded store.
+/// The store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawStore {
@@ -105,6 +105,39 @@ pub struct RawStore {
     /// Days for which audit events are kept [default: 90]
     #[arg(id = "audit-days", long, env = "DOORWARD_AUDIT_DAYS", value_name = "DAYS")]
     pub audit_days: Option<u64>,
+    /// `embedded` (a file in the data directory) or `etcd` [default: embedded]
+    #[arg(id = "store", long, env = "DOORWARD_STORE", value_name = "ENGINE")]
+    pub engine: Option<String>,
+    /// etcd
+    #[command(flatten)]
+    pub etcd: RawEtcd,
+}
+
+/// The store in etcd.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields)]
+pub struct RawEtcd {
+    /// Members of etcd, `https://HOST:PORT`; `http://` on this machine only
+    #[arg(id = "etcd-endpoints", long, env = "DOORWARD_ETCD_ENDPOINTS", value_name = "URLS", value_delimiter = ',')]
+    pub endpoints: Option<Vec<String>>,
+    /// What the keys of this store begin with [default: /doorward/]
+    #[arg(id = "etcd-prefix", long, env = "DOORWARD_ETCD_PREFIX", value_name = "PREFIX")]
+    pub prefix: Option<String>,
+    /// Authorities (PEM) that sign the members' certificates [default: those of the system]
+    #[arg(id = "etcd-ca-file", long, env = "DOORWARD_ETCD_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Certificate (PEM) to show to the members [default: none]
+    #[arg(id = "etcd-certificate-file", long, env = "DOORWARD_ETCD_CERTIFICATE_FILE", value_name = "FILE")]
+    pub certificate_file: Option<PathBuf>,
+    /// Key (PEM) of that certificate
+    #[arg(id = "etcd-key-file", long, env = "DOORWARD_ETCD_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// User of etcd [default: none]
+    #[arg(id = "etcd-username", long, env = "DOORWARD_ETCD_USERNAME", value_name = "NAME")]
+    pub username: Option<String>,
+    /// File with the password of that user
+    #[arg(id = "etcd-password-file", long, env = "DOORWARD_ETCD_PASSWORD_FILE", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
 }
 
 /// The watch of a sidecar.
@@ -226,13 +259,7 @@ impl RawConfig {
             },
             admin: RawAdmin { listen: admin.listen.or(self.admin.listen) },
             metrics: RawMetrics { listen: metrics.listen.or(self.metrics.listen) },
-            store: RawStore {
-                directory: store.directory.or(self.store.directory),
-                state: store.state.or(self.store.state),
-                log_commits: store.log_commits.or(self.store.log_commits),
-                request_hours: store.request_hours.or(self.store.request_hours),
-                audit_days: store.audit_days.or(self.store.audit_days),
-            },
+            store: self.store.overridden_by(store),
             sync: RawSync {
                 control_plane: sync.control_plane.or(self.sync.control_plane),
                 token_file: sync.token_file.or(self.sync.token_file),
@@ -247,6 +274,31 @@ impl RawConfig {
             drain: RawDrain {
                 delay_seconds: drain.delay_seconds.or(self.drain.delay_seconds),
                 grace_seconds: drain.grace_seconds.or(self.drain.grace_seconds),
+            },
+        }
+    }
+}
+
+// === impl RawStore ===
+
+impl RawStore {
+    fn overridden_by(self, flags: Self) -> Self {
+        let (file, etcd) = (self.etcd, flags.etcd);
+        Self {
+            directory: flags.directory.or(self.directory),
+            state: flags.state.or(self.state),
+            log_commits: flags.log_commits.or(self.log_commits),
+            request_hours: flags.request_hours.or(self.request_hours),
+            audit_days: flags.audit_days.or(self.audit_days),
+            engine: flags.engine.or(self.engine),
+            etcd: RawEtcd {
+                endpoints: etcd.endpoints.or(file.endpoints),
+                prefix: etcd.prefix.or(file.prefix),
+                ca_file: etcd.ca_file.or(file.ca_file),
+                certificate_file: etcd.certificate_file.or(file.certificate_file),
+                key_file: etcd.key_file.or(file.key_file),
+                username: etcd.username.or(file.username),
+                password_file: etcd.password_file.or(file.password_file),
             },
         }
     }

@@ -11,6 +11,7 @@ use crate::model::freshness::{FreshnessPolicy, StaleMode};
 use crate::model::id::{AccountId, EnvironmentId};
 use crate::model::scope::{Environments, Scope};
 use crate::model::text::Name;
+use crate::store::etcd::EtcdConfig;
 use crate::telemetry::log::{LogFormat, parse_filter};
 
 /// The longest that a call may be let wait: below the ten seconds after which the server ends it.
@@ -74,7 +75,9 @@ pub struct CheckConfig {
 /// The store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Directory.
+    /// What keeps it.
+    pub engine: Engine,
+    /// Directory of the embedded store, and of the credentials that this process makes.
     pub directory: PathBuf,
     /// State file that an empty store begins with.
     pub state: Option<PathBuf>,
@@ -91,6 +94,15 @@ pub struct KeepConfig {
     pub requests: Duration,
     /// How long audit events are kept.
     pub audit: Duration,
+}
+
+/// What keeps the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Engine {
+    /// A file in the data directory.
+    Embedded,
+    /// A cluster of etcd, for several control planes at once.
+    Etcd(EtcdConfig),
 }
 
 /// The control plane a sidecar follows.
@@ -181,6 +193,8 @@ fn add_to(accounts: &mut BTreeMap<AccountId, Environments>, account: AccountId, 
     }
 }
 
+mod store;
+
 struct Resolver {
     problems: Vec<ConfigProblem>,
 }
@@ -208,7 +222,7 @@ impl Resolver {
             check,
             admin: admin?,
             metrics,
-            store,
+            store: store?,
             upstream,
             heartbeat,
             log: log?,
@@ -438,7 +452,8 @@ impl Resolver {
         Some(LogConfig { format, filter })
     }
 
-    fn store(&mut self, raw: super::raw::RawStore, directory: PathBuf) -> StoreConfig {
+    fn store(&mut self, raw: super::raw::RawStore, directory: PathBuf) -> Option<StoreConfig> {
+        let engine = self.engine(raw.engine.as_deref(), raw.etcd);
         let hours = self.number("store.request_hours", raw.request_hours, 24, 1..=8_760, "hours");
         let days = self.number("store.audit_days", raw.audit_days, 90, 1..=36_500, "days");
         let keep = KeepConfig {
@@ -446,7 +461,7 @@ impl Resolver {
             requests: Duration::from_hours(hours),
             audit: Duration::from_hours(days.saturating_mul(24)),
         };
-        StoreConfig { directory, state: raw.state, keep }
+        Some(StoreConfig { engine: engine?, directory, state: raw.state, keep })
     }
 
     fn seconds(

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::raw::{Flags, RawConfig};
-use super::resolved::{Config, InvalidConfig, Role};
+use super::resolved::{Config, Engine, InvalidConfig, Role};
 use crate::model::freshness::{FreshnessPolicy, StaleMode};
+use crate::store::etcd::EtcdConfig;
 
 fn resolve(toml: &str, role: Role) -> Result<Config, InvalidConfig> {
     Config::resolve(RawConfig::from_toml(toml).unwrap(), role)
@@ -95,6 +96,40 @@ fn flags_win_over_the_file() {
 fn a_process_nobody_could_ask_is_refused() {
     assert_eq!(problems("[check]\nlisten = 'off'", Role::Sidecar)[0], "check.listen");
     assert!(resolve("[check]\nlisten = 'off'\nsocket = '/tmp/x'", Role::Serve).is_ok());
+}
+
+fn etcd(keys: &str) -> String {
+    format!("[store]\nengine = 'etcd'\n[store.etcd]\n{keys}")
+}
+
+#[test]
+fn the_engine_is_embedded_unless_it_is_etcd() {
+    assert_eq!(resolve("", Role::Serve).unwrap().store.engine, Engine::Embedded);
+    let config = resolve(&etcd("endpoints = ['https://a:1', 'http://[::1]:2']"), Role::Serve).unwrap();
+    let expected = EtcdConfig::new(["https://a:1", "http://[::1]:2"], "/doorward/");
+    assert_eq!(config.store.engine, Engine::Etcd(expected));
+    assert_eq!(problems("[store]\nengine = 'redis'", Role::Serve), ["store.engine"]);
+    assert_eq!(problems("[store.etcd]\nendpoints = ['https://a:1']", Role::Serve), ["store.etcd"]);
+}
+
+#[test]
+fn an_etcd_that_cannot_be_used_is_refused_key_by_key() {
+    let check =
+        |keys: &str, expected: &[&str]| assert_eq!(problems(&etcd(keys), Role::ControlPlane), expected, "{keys}");
+    let member = "endpoints = ['https://a:1']\n";
+    check("", &["store.etcd.endpoints"]);
+    for url in ["http://192.0.2.1:2379", "https://a", "a:2379", "https://a:1/x", "ftp://a:1", "https://a:1?x"] {
+        check(&format!("endpoints = ['{url}']"), &["store.etcd.endpoints"]);
+    }
+    for prefix in ["", "/", "a b", "ä"] {
+        check(&format!("{member}prefix = '{prefix}'"), &["store.etcd.prefix"]);
+    }
+    check(&format!("{member}certificate_file = 'c'"), &["store.etcd.key_file"]);
+    check(&format!("{member}username = 'u'"), &["store.etcd.password_file"]);
+    check("endpoints = ['http://127.0.0.1:1']\nca_file = 'c'", &["store.etcd.endpoints"]);
+    let all =
+        "prefix = '/x'\nca_file = 'a'\ncertificate_file = 'c'\nkey_file = 'k'\nusername = 'u'\npassword_file = 'p'";
+    assert!(resolve(&etcd(&format!("{member}{all}")), Role::Serve).is_ok());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::compile::shipped_global;
-use crate::config::resolved::StoreConfig;
+use crate::config::resolved::{Engine, StoreConfig};
 use crate::identity::credential::{Credential, RANDOM_BYTES};
 use crate::model::credential::{CredentialRecord, CredentialRole};
 use crate::model::mutation::{Actor, Edit, Mutation};
@@ -18,6 +18,7 @@ use crate::snapshot::build::Snapshot;
 use crate::statefile::{self, FileProblem};
 use crate::store::api::{Store, StoreError};
 use crate::store::embedded::EmbeddedStore;
+use crate::store::etcd::EtcdStore;
 
 /// A store that is ready to serve.
 pub struct OpenedStore {
@@ -80,6 +81,8 @@ fn list(problems: &[FileProblem]) -> String {
     problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
 }
 
+/// How often the start is tried while other control planes commit.
+const TRIES: u32 = 16;
 /// The folder of the credential files below the data directory.
 pub const CREDENTIALS: &str = "credentials";
 /// The file of the root credential.
@@ -98,24 +101,45 @@ pub async fn open_store(config: &StoreConfig, clock: &Clock) -> Result<OpenedSto
 }
 
 fn open(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapError> {
-    let store = EmbeddedStore::open(&config.directory)?;
+    let store: Arc<dyn Store> = match &config.engine {
+        Engine::Embedded => Arc::new(EmbeddedStore::open(&config.directory)?),
+        Engine::Etcd(etcd) => Arc::new(EtcdStore::open(etcd)?),
+    };
     if store.is_loading()? {
         return Err(BootstrapError::Loading { path: config.directory.clone() });
     }
-    if store.state().revision == Revision::ZERO {
-        fill(&store, config, clock)?;
-    } else {
-        if let Some(path) = &config.state {
-            tracing::info!(path = %path.display(), "the store is not empty, so the state file is not loaded");
+    begin(&*store, config, clock)?;
+    let credentials = credentials(&*store, &config.directory, clock)?;
+    Ok(OpenedStore { store, credentials })
+}
+
+/// Gives an empty store its first content, and another one the global level of this build. Where another control plane
+/// commits at the same time, one of them is first and the other goes on from there.
+fn begin(store: &dyn Store, config: &StoreConfig, clock: &Clock) -> Result<(), BootstrapError> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match begin_at_head(store, config, clock) {
+            Err(BootstrapError::Store(StoreError::Conflict { head })) if tries > 0 => {
+                tracing::info!(%head, "another control plane committed first");
+            }
+            begun => return begun,
         }
-        upgrade_global(&store, clock)?;
     }
-    let credentials = credentials(&store, &config.directory, clock)?;
-    Ok(OpenedStore { store: Arc::new(store), credentials })
+}
+
+fn begin_at_head(store: &dyn Store, config: &StoreConfig, clock: &Clock) -> Result<(), BootstrapError> {
+    if store.state().revision == Revision::ZERO {
+        return fill(store, config, clock);
+    }
+    if let Some(path) = &config.state {
+        tracing::info!(path = %path.display(), "the store is not empty, so the state file is not loaded");
+    }
+    upgrade_global(store, clock)
 }
 
 /// The first commit: the global level, and the state file with it.
-fn fill(store: &EmbeddedStore, config: &StoreConfig, clock: &Clock) -> Result<(), BootstrapError> {
+fn fill(store: &dyn Store, config: &StoreConfig, clock: &Clock) -> Result<(), BootstrapError> {
     let mut edits = vec![Edit::Put(Object::Global(shipped_global()))];
     if let Some(path) = &config.state {
         let refuse = |problems| BootstrapError::StateFile { path: path.clone(), problems };
@@ -127,7 +151,7 @@ fn fill(store: &EmbeddedStore, config: &StoreConfig, clock: &Clock) -> Result<()
 
 /// A newer build brings its own global level, if every account still compiles with it; an older one does not take back what
 /// a newer one brought.
-fn upgrade_global(store: &EmbeddedStore, clock: &Clock) -> Result<(), BootstrapError> {
+fn upgrade_global(store: &dyn Store, clock: &Clock) -> Result<(), BootstrapError> {
     let state = store.state();
     let shipped = shipped_global();
     let known = state.global.as_ref().map(|global| &global.value);
@@ -148,7 +172,7 @@ fn upgrade_global(store: &EmbeddedStore, clock: &Clock) -> Result<(), BootstrapE
     commit(store, clock, vec![Edit::Put(Object::Global(next))])
 }
 
-fn commit(store: &EmbeddedStore, clock: &Clock, edits: Vec<Edit>) -> Result<(), BootstrapError> {
+fn commit(store: &dyn Store, clock: &Clock, edits: Vec<Edit>) -> Result<(), BootstrapError> {
     let expected = store.state().revision;
     let subject = ObjectKey::Global;
     let mutation = Mutation { actor: Actor::system(), at: clock.now(), expected, request: None, subject, edits };
@@ -157,8 +181,9 @@ fn commit(store: &EmbeddedStore, clock: &Clock, edits: Vec<Edit>) -> Result<(), 
 }
 
 /// The credentials of the store; those of an empty one are made now, and their files are written before the store
-/// knows them, so that a crash in between leaves no credential that nobody holds.
-fn credentials(store: &EmbeddedStore, data: &Path, clock: &Clock) -> Result<Arc<[CredentialRecord]>, BootstrapError> {
+/// knows them, so that a crash in between leaves no credential that nobody holds. Of several control planes that start on
+/// one empty store, one makes them and has the files.
+fn credentials(store: &dyn Store, data: &Path, clock: &Clock) -> Result<Arc<[CredentialRecord]>, BootstrapError> {
     let known = store.credentials()?;
     if !known.is_empty() {
         return Ok(known.into());
@@ -167,18 +192,27 @@ fn credentials(store: &EmbeddedStore, data: &Path, clock: &Clock) -> Result<Arc<
     let failed = |source| BootstrapError::Write { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).map_err(failed)?;
     std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
-    let mut made = Vec::new();
+    let (mut made, mut files) = (Vec::new(), Vec::new());
     for (role, file) in [(CredentialRole::Root, ROOT_FILE), (CredentialRole::Watch, WATCH_FILE)] {
         let credential = random_credential()?;
         let path = folder.join(file);
         write_secret(&path, &credential.reveal())
             .map_err(|source| BootstrapError::Write { path: path.clone(), source })?;
-        tracing::info!(role = ?role, public_id = credential.public_id(), file = %path.display(), "credential made");
         made.push(credential.record(role, clock.now()));
+        files.push(path);
     }
     File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    store.put_credentials(&made)?;
-    Ok(made.into())
+    if store.first_credentials(&made)? {
+        for (CredentialRecord { role, public_id, .. }, path) in made.iter().zip(&files) {
+            tracing::info!(?role, public_id, file = %path.display(), "credential made");
+        }
+        return Ok(made.into());
+    }
+    for path in files {
+        std::fs::remove_file(&path).map_err(|source| BootstrapError::Write { path, source })?;
+    }
+    tracing::info!("another control plane made the credentials of this store; their files are there");
+    Ok(store.credentials()?.into())
 }
 
 fn random_credential() -> Result<Credential, BootstrapError> {

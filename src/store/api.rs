@@ -124,6 +124,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::FateUnknown`] when they may or may not be durable, another when the store cannot be used.
     fn put_credentials(&self, credentials: &[CredentialRecord]) -> Result<(), StoreError>;
 
+    /// Keeps the first credentials of a store, as [`Store::put_credentials`] does; `false`, and nothing is kept, where it
+    /// has some. Of several processes that make them at the same time one succeeds.
+    ///
+    /// # Errors
+    /// [`StoreError::FateUnknown`] when they may or may not be durable, another when the store cannot be used.
+    fn first_credentials(&self, credentials: &[CredentialRecord]) -> Result<bool, StoreError>;
+
     /// Whether a load was begun and not ended: the store then holds a part of something, and must not be served.
     ///
     /// # Errors
@@ -247,7 +254,7 @@ pub enum StoreError {
         source: Cause,
     },
     /// A write failed when it was to become durable.
-    #[error("the write to `{place}` may or may not be durable; check the disk, read again and retry")]
+    #[error("the write to `{place}` may or may not be durable; see to the cause, read again and retry")]
     FateUnknown {
         /// The store.
         place: String,
@@ -260,6 +267,14 @@ pub enum StoreError {
         /// The store.
         place: String,
         /// Why.
+        source: Cause,
+    },
+    /// A distributed engine did not do it, and will not have done it later.
+    #[error("the store in `{place}` cannot be used now; nothing was changed")]
+    Remote {
+        /// The store.
+        place: String,
+        /// Why, and what to do.
         source: Cause,
     },
     /// The folder or the file is not open to this process.

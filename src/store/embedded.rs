@@ -305,6 +305,14 @@ impl Store for EmbeddedStore {
         self.write(&turn, |transaction| tables::write_credentials(transaction, credentials))
     }
 
+    fn first_credentials(&self, credentials: &[CredentialRecord]) -> Result<bool, StoreError> {
+        let turn = self.turn()?;
+        if !self.credentials()?.is_empty() {
+            return Ok(false);
+        }
+        self.write(&turn, |transaction| tables::write_credentials(transaction, credentials)).map(|()| true)
+    }
+
     fn is_loading(&self) -> Result<bool, StoreError> {
         tables::is_loading(&self.begin_read()?).map_err(|error| self.at(error))
     }

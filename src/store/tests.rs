@@ -2,17 +2,19 @@
 //!
 //! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
 //! `on_every_engine`. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
-//! [`backup`] about rows.
+//! [`backup`] about rows, [`etcd`] about what several replicas can.
 
 mod audit;
 mod backup;
 mod compaction;
 mod contract;
 mod corruption;
+pub(super) mod etcd;
 mod files;
 mod formats;
 mod power;
 mod random;
+pub(super) mod support;
 mod verify;
 
 use std::sync::Arc;
@@ -35,7 +37,7 @@ use crate::model::revision::Revision;
 use crate::model::state::State;
 
 /// Somewhere a store of some engine can be opened, closed and opened again. A new place holds an empty store.
-trait Place {
+pub(super) trait Place {
     /// Opens the store; whoever had it open before has dropped it.
     fn open(&self) -> Box<dyn Store>;
 }
@@ -71,6 +73,12 @@ macro_rules! on_every_engine {
         mod memory {
             $(#[test] fn $sentence() { super::$sentence(&crate::store::memory::Memory::new().unwrap()); })+
         }
+        mod etcd {
+            $(#[test] fn $sentence() {
+                let Some(place) = crate::store::tests::etcd::Prefix::new() else { return };
+                super::$sentence(&place);
+            })+
+        }
     };
 }
 use on_every_engine;
@@ -78,15 +86,15 @@ use on_every_engine;
 /// The nouns that an account owns, by number.
 const OWNED: u8 = 7;
 
-fn at(second: i64) -> jiff::Timestamp {
+pub(super) fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(1_700_000_000 + second).unwrap()
 }
 
-fn account_id(number: u8) -> AccountId {
+pub(super) fn account_id(number: u8) -> AccountId {
     AccountId::from_bytes([number; 16])
 }
 
-fn account(number: u8, name: &str) -> Object {
+pub(super) fn account(number: u8, name: &str) -> Object {
     Object::Account(Account { id: account_id(number), name: name.parse().unwrap(), strict_boundaries: true })
 }
 
@@ -100,13 +108,13 @@ fn global() -> Object {
     })
 }
 
-fn environment(owner: u8, id: &str, name: &str) -> Object {
+pub(super) fn environment(owner: u8, id: &str, name: &str) -> Object {
     let environment = Environment { id: id.parse().unwrap(), name: name.parse().unwrap() };
     Object::Environment(account_id(owner), environment)
 }
 
 /// An object of noun `noun` that account `owner` owns; `form` varies its value.
-fn owned(noun: u8, owner: u8, number: u8, form: u8) -> Object {
+pub(super) fn owned(noun: u8, owner: u8, number: u8, form: u8) -> Object {
     let (id, name) = (account_id(owner), format!("n{form}"));
     let bytes = [number; 16];
     let (group, policy) = (GroupId::from_bytes(bytes), PolicyId::from_bytes(bytes));
@@ -171,32 +179,32 @@ fn user(number: u8, form: u8) -> User {
     }
 }
 
-fn puts(objects: impl IntoIterator<Item = Object>) -> Vec<Edit> {
+pub(super) fn puts(objects: impl IntoIterator<Item = Object>) -> Vec<Edit> {
     objects.into_iter().map(Edit::Put).collect()
 }
 
-fn mutation(expected: Revision, edits: Vec<Edit>) -> Mutation {
+pub(super) fn mutation(expected: Revision, edits: Vec<Edit>) -> Mutation {
     let subject = edits.first().map_or(ObjectKey::Global, Edit::key);
     let at = at(expected.get().cast_signed());
     Mutation { actor: Actor::system(), at, expected, request: None, subject, edits }
 }
 
-fn request(id: &str, digest: u8) -> RequestIdentity {
+pub(super) fn request(id: &str, digest: u8) -> RequestIdentity {
     RequestIdentity { id: id.to_owned(), digest: [digest; 32] }
 }
 
 /// Commits at the head.
-fn commit(store: &dyn Store, edits: Vec<Edit>) -> Result<Committed, StoreError> {
+pub(super) fn commit(store: &dyn Store, edits: Vec<Edit>) -> Result<Committed, StoreError> {
     store.commit(mutation(store.state().revision, edits))
 }
 
 /// Everything a state holds.
-fn contents(state: &State) -> (Revision, Vec<Record<Object>>) {
+pub(super) fn contents(state: &State) -> (Revision, Vec<Record<Object>>) {
     (state.revision, state.records().collect())
 }
 
 /// A store with the global level and accounts 1 and 2, each owning one of everything; at revision 1.
-fn furnished(place: &dyn Place) -> Box<dyn Store> {
+pub(super) fn furnished(place: &dyn Place) -> Box<dyn Store> {
     let store = place.open();
     let owned = [1, 2].into_iter().flat_map(|owner| (0..OWNED).map(move |noun| owned(noun, owner, 1, 1)));
     let objects = [global(), account(1, "one"), account(2, "two")].into_iter().chain(owned);

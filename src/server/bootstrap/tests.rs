@@ -36,7 +36,7 @@ fn store(folder: &Path, condition: Option<&str>, change: impl FnOnce(&mut Vec<Ca
 }
 
 fn open_in(folder: &Path) -> Result<OpenedStore, BootstrapError> {
-    open(&StoreConfig { directory: folder.to_owned(), state: None, keep: KEEP }, &clock())
+    open(&StoreConfig { engine: Engine::Embedded, directory: folder.to_owned(), state: None, keep: KEEP }, &clock())
 }
 
 fn known(opened: &OpenedStore) -> Vec<CatalogueEntry> {

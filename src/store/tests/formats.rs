@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::super::api::{Retention, Store};
+use super::super::backup;
 use super::super::embedded::{EmbeddedStore, FILE_NAME};
 use super::power::{Disk, REACHED};
 use super::{Folder, account, commit, puts, request};
@@ -41,8 +42,22 @@ fn check(store: &dyn Store) {
 fn a_file_of_format_1_is_upgraded_when_it_is_opened() {
     let folder = Folder::new();
     fs::write(folder.0.path().join(FILE_NAME), FORMAT_1).unwrap();
+    let counts = backup::verify(&EmbeddedStore::open(folder.0.path()).unwrap(), "upgraded").unwrap().counts;
+    assert_eq!((counts.commits, counts.events, counts.requests, counts.credentials), (5, 0, 3, 1));
     check(&EmbeddedStore::open(folder.0.path()).unwrap());
-    assert_eq!(EmbeddedStore::open(folder.0.path()).unwrap().state().revision, Revision::new(6));
+    let counts = backup::verify(&EmbeddedStore::open(folder.0.path()).unwrap(), "compacted").unwrap().counts;
+    assert_eq!((counts.commits, counts.events, counts.requests, counts.credentials), (1, 0, 0, 1));
+}
+
+#[test]
+fn a_file_of_format_1_that_a_killed_process_left_is_upgraded_too() {
+    let (folder, left) = (Folder::new(), Folder::new());
+    let [held, copy] = [&folder, &left].map(|it| it.0.path().join(FILE_NAME));
+    fs::write(&held, FORMAT_1).unwrap();
+    let database = redb::Database::open(&held).unwrap();
+    fs::copy(&held, copy).unwrap();
+    drop(database);
+    check(&EmbeddedStore::open(left.0.path()).unwrap());
 }
 
 #[test]

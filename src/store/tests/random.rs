@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::api::{CommitEffect, Store};
 use super::super::memory::Memory;
+use super::etcd::Prefix;
 use super::{Folder, Place, account, commit, contents, global, owned};
 use crate::model::mutation::Edit;
 use crate::model::object::Object;
@@ -66,5 +67,15 @@ proptest! {
     #[test]
     fn a_reopened_file_equals_the_live_store(load in any_load()) {
         check(&Folder::new(), load);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_reopened_store_in_etcd_equals_the_live_one(load in any_load()) {
+        if let Some(place) = Prefix::new() {
+            check(&place, load);
+        }
     }
 }

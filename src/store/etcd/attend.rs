@@ -1,0 +1,36 @@
+//! How a replica knows that what it serves is the newest: it asks etcd, whose answer is that of a majority.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::replica::Replica;
+use super::wire::get;
+use crate::model::revision::Revision;
+use crate::store::api::StoreError;
+
+/// Between two questions.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Asks until it is stopped. A replica that is cut off from the majority gets no answer, and grows stale.
+pub(super) async fn attend(replica: Arc<Replica>) {
+    loop {
+        let asked = Instant::now();
+        if let Ok(head) = newest(&replica).await
+            && head <= replica.revision()
+        {
+            replica.confirm(asked);
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// The newest revision of the store, as a majority of the members knows it.
+async fn newest(replica: &Replica) -> Result<Revision, StoreError> {
+    let read = replica.client.range(get(replica.keys.head())).await.map_err(|failed| replica.unusable(failed))?;
+    replica.number("head", &read)?.ok_or_else(|| replica.damaged("head", "it is missing"))
+}
+
+#[cfg(test)]
+mod tests;

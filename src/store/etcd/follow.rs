@@ -1,0 +1,85 @@
+//! How a replica learns of the commits of others: it watches the log, and reads on where a watch broke off.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::super::api::{LogEntry, StoreError};
+use super::layout::{Keys, Series};
+use super::replica::{Met, Replica};
+use super::wire::pb::event::EventType;
+use super::wire::pb::watch_create_request::FilterType;
+use super::wire::pb::{Event, WatchCreateRequest, WatchResponse};
+
+/// Between two watches: after one that worked, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// Follows until it is stopped. Whatever goes wrong is told once, until it works again.
+pub(super) async fn follow(replica: Arc<Replica>) {
+    let (first, longest) = PAUSES;
+    let mut pause = first;
+    loop {
+        let mut began = false;
+        let ended = watch_once(&replica, || began = true).await;
+        pause = if began { first } else { longest.min(pause * 2) };
+        match ended {
+            Ok(why) => tracing::debug!(place = replica.place, why, "the watch of the log ended; it is begun again"),
+            Err(error) => tracing::warn!(
+                place = replica.place,
+                revision = %replica.revision(),
+                error = &error as &dyn std::error::Error,
+                "the log cannot be followed; the last state is served on"
+            ),
+        }
+        sleep(pause).await;
+    }
+}
+
+/// Catches up, and publishes what comes until the watch ends.
+async fn watch_once(replica: &Replica, began: impl FnOnce()) -> Result<String, StoreError> {
+    let known = replica.catch_up().await?;
+    let log = replica.keys.documents_after(Series::Log, crate::model::revision::Revision::ZERO);
+    let request = WatchCreateRequest {
+        key: log.start.into(),
+        range_end: log.end.into(),
+        // Everything up to there is published: what was compacted before does not matter.
+        start_revision: known + 1,
+        filters: vec![FilterType::Nodelete.into()],
+        fragment: true,
+    };
+    let mut answers = replica.client.watch(request).await.map_err(|failed| replica.unusable(failed))?;
+    tracing::debug!(place = replica.place, revision = %replica.revision(), "following the log");
+    began();
+    loop {
+        match answers.message().await {
+            Ok(Some(answer)) if answer.canceled => return Ok(cancelled(&answer)),
+            Ok(Some(answer)) => {
+                for event in answer.events {
+                    take(replica, event).await?;
+                }
+            }
+            Ok(None) => return Ok("the member ended it".to_owned()),
+            Err(status) => return Ok(status.message().to_owned()),
+        }
+    }
+}
+
+async fn take(replica: &Replica, event: Event) -> Result<(), StoreError> {
+    let (EventType::Put, Some(kv)) = (event.r#type(), event.kv) else { return Ok(()) };
+    // Its own commits come back to each writer: they are known by their keys.
+    if Keys::revision(&kv.key).is_some_and(|revision| replica.met(revision) == Met::Known) {
+        return Ok(());
+    }
+    if !replica.meet_row(replica.row::<LogEntry>(&kv)?).await? {
+        replica.catch_up().await?;
+    }
+    Ok(())
+}
+
+fn cancelled(answer: &WatchResponse) -> String {
+    match answer.compact_revision {
+        0 => answer.cancel_reason.clone(),
+        revision => format!("etcd compacted its history up to its revision {revision}"),
+    }
+}

@@ -1,0 +1,179 @@
+//! How a store is made and read as a whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::object::{Change, Object, Record};
+use crate::model::revision::{Revision, StoreId};
+use crate::model::state::State;
+
+use super::super::api::{LogEntry, StoreError};
+use super::super::format::{decode, row};
+use super::client::{CallFailed, Client};
+use super::error::EtcdError;
+use super::layout::{Keys, Series};
+use super::overlay::Overlay;
+use super::replica::{Replica, Stand, encoded};
+use super::wire::pb::{KeyValue, TxnRequest};
+use super::wire::{empty, get, list, put};
+
+/// The version of the layout. What reads one refuses every other.
+const FORMAT: &str = "1";
+/// Objects that are read at a time.
+const PAGE: i64 = 2_000;
+/// How often a reading is begun anew because etcd has compacted what it was reading.
+const TRIES: usize = 5;
+
+/// The value of the key `meta`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Meta {
+    format: String,
+    store: StoreId,
+}
+
+/// How a reading of the whole state ended.
+enum Reading {
+    /// The state, and the revision of etcd at which it was read.
+    Whole(Stand, i64),
+    /// What was to be read is compacted by now.
+    TooOld(CallFailed),
+}
+
+/// The identity of the store below these keys, which is made if nothing is there. Of several processes that find
+/// nothing, one makes it.
+pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Result<StoreId, StoreError> {
+    let all = keys.prefix().to_owned()..format!("{}0", keys.prefix().trim_end_matches('/'));
+    let meta = encoded("meta", &Meta { format: FORMAT.to_owned(), store: StoreId::random() })?;
+    let request = TxnRequest {
+        compare: vec![empty(all)],
+        success: vec![put(keys.meta(), meta), put(keys.head(), encoded("head", &Revision::ZERO)?)],
+        failure: Vec::new(),
+    };
+    let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
+    // Whichever of them it was that made it, it is there afterwards.
+    client.txn(request).await.map_err(unusable)?;
+    let found = client.range(get(keys.meta())).await.map_err(unusable)?;
+    known(found.kvs.first(), place)
+}
+
+fn known(meta: Option<&KeyValue>, place: &str) -> Result<StoreId, StoreError> {
+    let place = place.to_owned();
+    let Some(meta) = meta else {
+        return Err(StoreError::Foreign { place, found: "there are keys, and none of them is `meta`".to_owned() });
+    };
+    match decode::<Meta>(&meta.value) {
+        Ok(Meta { format, store }) if format == FORMAT => Ok(store),
+        Ok(Meta { format, .. }) => Err(StoreError::Format { place, found: format, known: FORMAT }),
+        Err(error) => Err(StoreError::Damaged { place, row: "meta".to_owned(), source: error.into() }),
+    }
+}
+
+impl Replica {
+    /// Reads the state at the head, and publishes it unless a newer one is published.
+    pub(super) async fn load(&self) -> Result<(), StoreError> {
+        let mut tries = TRIES;
+        loop {
+            match self.read_state().await? {
+                Reading::Whole(stand, at) => return self.replace(stand, at),
+                Reading::TooOld(failed) if tries == 0 => return Err(self.unusable(failed)),
+                Reading::TooOld(_) => tries -= 1,
+            }
+        }
+    }
+
+    /// Everything is read at one revision of etcd, so that it is one state.
+    async fn read_state(&self) -> Result<Reading, StoreError> {
+        let reads = [get(self.keys.head()), get(self.keys.pending()), get(self.keys.meta())];
+        let (at, [head, pending, meta]) = self.client.read(reads).await.map_err(|failed| self.unusable(failed))?;
+        self.check_identity(known(meta.kvs.first(), &self.place)?)?;
+        let revision = self.number("head", &head)?.ok_or_else(|| self.damaged("head", "it is missing"))?;
+        let overlay = match pending.kvs.first() {
+            None => Overlay::default(),
+            Some(_) => match self.entry_at(revision, at).await? {
+                Ok(entry) => Overlay::of(&*entry.changes),
+                Err(failed) => return Ok(Reading::TooOld(failed)),
+            },
+        };
+        let head_mod = head.kvs.first().map_or(0, |kv| kv.mod_revision);
+        Ok(match self.read_objects(at, revision, overlay).await? {
+            Ok(state) => Reading::Whole(Stand { state: state.into(), head_mod }, at),
+            Err(failed) => Reading::TooOld(failed),
+        })
+    }
+
+    fn check_identity(&self, found: StoreId) -> Result<(), StoreError> {
+        if found == self.id {
+            return Ok(());
+        }
+        Err(self.damaged("meta", format!("store {found} was found instead of {}", self.id)))
+    }
+
+    /// The log entry of the head whose objects were not all written at the revision `at` of etcd. By now they may be, and
+    /// the entry, or its parts, be compacted.
+    async fn entry_at(&self, revision: Revision, at: i64) -> Result<Result<LogEntry, CallFailed>, StoreError> {
+        let mut request = get(self.keys.document(Series::Log, revision));
+        request.revision = at;
+        let answer = match self.client.range(request).await {
+            Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
+            answer => answer.map_err(|failed| self.unusable(failed))?,
+        };
+        let missing = || self.damaged(format!("revision {revision} of the log"), "it is missing");
+        let row = self.row(answer.kvs.first().ok_or_else(missing)?)?;
+        let compacted = CallFailed { error: EtcdError::Compacted, may_be_done: false };
+        Ok(self.entry(row).await?.ok_or(compacted))
+    }
+
+    async fn read_objects(
+        &self,
+        at: i64,
+        head: Revision,
+        mut overlay: Overlay,
+    ) -> Result<Result<State, CallFailed>, StoreError> {
+        let mut state = State::default();
+        let mut rest = self.keys.objects();
+        loop {
+            let mut request = list(rest.clone(), PAGE);
+            request.revision = at;
+            let page = match self.client.range(request).await {
+                Ok(page) => page,
+                Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
+                Err(failed) => return Err(self.unusable(failed)),
+            };
+            for kv in &page.kvs {
+                self.add(&mut state, head, kv, &mut overlay)?;
+            }
+            match page.kvs.last() {
+                Some(last) if page.more => rest.start = format!("{}\0", String::from_utf8_lossy(&last.key)),
+                _ => break,
+            }
+        }
+        for record in overlay.before(None) {
+            self.apply(&mut state, head, record)?;
+        }
+        state.revision = head;
+        Ok(Ok(state))
+    }
+
+    /// Adds the object of a row, and what the overlay has before it.
+    fn add(&self, state: &mut State, head: Revision, kv: &KeyValue, overlay: &mut Overlay) -> Result<(), StoreError> {
+        let objects = self.keys.objects().start;
+        let name = Keys::rest(&kv.key, &objects);
+        let name = name.ok_or_else(|| self.damaged(String::from_utf8_lossy(&kv.key), "it is no row of an object"))?;
+        for record in overlay.before(Some(name)) {
+            self.apply(state, head, record)?;
+        }
+        if !overlay.keeps(name) {
+            return Ok(());
+        }
+        let record: Record<Object> = self.decoded(name, &kv.value)?;
+        if row(&record.value.key()) != name {
+            return Err(self.damaged(format!("object `{name}`"), "it holds another object"));
+        }
+        self.apply(state, head, record)
+    }
+
+    fn apply(&self, state: &mut State, head: Revision, record: Record<Object>) -> Result<(), StoreError> {
+        let name = row(&record.value.key());
+        let applied = state.apply(head, [&Change::Put(record)]);
+        applied.map_err(|error| self.damaged(format!("object `{name}`"), error))
+    }
+}
