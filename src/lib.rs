@@ -26,6 +26,8 @@ pub mod clock;
 
 pub mod threads;
 
+pub mod signature;
+
 pub mod telemetry;
 
 pub mod config;

@@ -32,13 +32,14 @@ const ROOMS: &str = "
 
     clock:     model
     threads:   compile
+    signature: model
     telemetry: model snapshot
     config:    model edge store telemetry
     proto:     model
 
-    services:  model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry proto
-    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock threads telemetry proto
-    server:    model lang compile eval snapshot identity edge store iam statefile protocol clock telemetry config proto services sync
+    services:  model lang compile eval snapshot identity edge store iam statefile protocol clock signature telemetry proto
+    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock threads signature telemetry proto
+    server:    model lang compile eval snapshot identity edge store iam statefile protocol clock signature telemetry config proto services sync
     cli:       model lang compile eval snapshot workload identity edge store iam statefile protocol clock telemetry config services sync proto server
     main:      cli
     lib:

@@ -163,6 +163,12 @@ pub struct RawSync {
     /// Begin with a snapshot on disk although a newer one was there before
     #[arg(id = "accept-older-revision", long, env = "DOORWARD_ACCEPT_OLDER_REVISION", num_args = 0..=1, default_missing_value = "true")]
     pub accept_older_revision: Option<bool>,
+    /// File with the public key of the control planes, Ed25519 in PEM: what they did not sign is refused
+    #[arg(id = "public-key-file", long, env = "DOORWARD_PUBLIC_KEY_FILE", value_name = "FILE")]
+    pub public_key_file: Option<PathBuf>,
+    /// File with the private key that a control plane signs with, Ed25519 in PEM
+    #[arg(id = "signing-key-file", long, env = "DOORWARD_SIGNING_KEY_FILE", value_name = "FILE")]
+    pub signing_key_file: Option<PathBuf>,
     /// Seconds after which a stream is opened anew, about [default: 3600]
     #[arg(id = "stream-lifetime-seconds", long, env = "DOORWARD_STREAM_LIFETIME_SECONDS", value_name = "SECONDS")]
     pub stream_lifetime_seconds: Option<u64>,
@@ -267,6 +273,8 @@ impl RawConfig {
                 scope: sync.scope.or(self.sync.scope),
                 snapshot_directory: sync.snapshot_directory.or(self.sync.snapshot_directory),
                 accept_older_revision: sync.accept_older_revision.or(self.sync.accept_older_revision),
+                public_key_file: sync.public_key_file.or(self.sync.public_key_file),
+                signing_key_file: sync.signing_key_file.or(self.sync.signing_key_file),
                 stream_lifetime_seconds: sync.stream_lifetime_seconds.or(self.sync.stream_lifetime_seconds),
                 heartbeat_seconds: sync.heartbeat_seconds.or(self.sync.heartbeat_seconds),
             },

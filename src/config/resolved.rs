@@ -45,6 +45,8 @@ pub struct Config {
     pub upstream: Option<UpstreamConfig>,
     /// Between heartbeats of the control plane.
     pub heartbeat: Duration,
+    /// File with the private key that a control plane signs with.
+    pub signing_key: Option<PathBuf>,
     /// Logs.
     pub log: LogConfig,
     /// The end of the process.
@@ -116,6 +118,8 @@ pub struct UpstreamConfig {
     pub name: Option<Name>,
     /// What is asked for.
     pub scope: Scope,
+    /// File with the key that the control planes sign with.
+    pub public_key: Option<PathBuf>,
     /// Folder of the last good snapshot, if it is kept.
     pub snapshot_directory: Option<PathBuf>,
     /// Whether a snapshot on disk is used although a newer one was there before.
@@ -210,6 +214,7 @@ impl Resolver {
         let admin = self.admin(admin.listen.as_deref());
         let metrics = self.optional_address("metrics.listen", metrics.listen.as_deref(), "127.0.0.1:7073");
         let directory = store.directory.clone().unwrap_or_else(|| PathBuf::from("doorward-data"));
+        let signing_key = sync.signing_key_file.clone();
         let upstream = match role {
             Role::Sidecar => self.upstream(sync, &directory),
             Role::Serve | Role::ControlPlane => None,
@@ -225,6 +230,7 @@ impl Resolver {
             store: store?,
             upstream,
             heartbeat,
+            signing_key,
             log: log?,
             drain: DrainConfig { delay, grace },
         })
@@ -394,6 +400,7 @@ impl Resolver {
             token_file: token_file?,
             name,
             scope,
+            public_key: raw.public_key_file,
             snapshot_directory: (directory != Path::new("off")).then_some(directory),
             accepts_older_revision: raw.accept_older_revision.unwrap_or(false),
             stream_lifetime,

@@ -1,6 +1,7 @@
 //! Scopes: which part of a state a watcher sees (design §5, sentence 6).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use super::digest::{AccountSums, Digest, SetHash, Sums};
 use super::id::{AccountId, EnvironmentId};
@@ -85,6 +86,22 @@ impl Scope {
         let all = state.accounts.values().map(std::convert::AsRef::as_ref).filter(|_| self.0.is_none());
         let owned = named.chain(all).flat_map(AccountState::records);
         state.global_record().into_iter().chain(owned.filter(|record| self.holds(&Place::of(&record.value))))
+    }
+}
+
+/// `*` for everything, else each account with its environments: one spelling for each scope.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(accounts) = &self.0 else { return f.write_str("*") };
+        for (account, environments) in accounts {
+            write!(f, "{account}")?;
+            match environments {
+                Environments::All => f.write_str("/*")?,
+                Environments::Only(ids) => ids.iter().try_for_each(|id| write!(f, "/{id}"))?,
+            }
+            f.write_str(";")?;
+        }
+        Ok(())
     }
 }
 

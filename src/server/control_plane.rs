@@ -19,6 +19,7 @@ use crate::services::admin::{self, Admin, NewestSnapshot};
 use crate::services::authenticate::Authenticator;
 use crate::services::sidecars::SidecarRegistry;
 use crate::services::watch::WatchFeed;
+use crate::signature::Signer;
 use crate::snapshot::handle::SnapshotHandle;
 use crate::store::api::Retention;
 use crate::telemetry::metrics::Metrics;
@@ -40,7 +41,19 @@ impl ControlPlane {
     /// The administrative side over an open store.
     #[must_use]
     pub fn new(store: OpenedStore, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
-        let feed = WatchFeed::new(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone());
+        Self::signed(store, clock, heartbeat, metrics, None)
+    }
+
+    /// The same, which signs what its watchers are told where there is a `signer`.
+    #[must_use]
+    pub fn signed(
+        store: OpenedStore,
+        clock: Clock,
+        heartbeat: Duration,
+        metrics: Metrics,
+        signer: Option<Signer>,
+    ) -> Self {
+        let feed = WatchFeed::signed(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone(), signer);
         Self { store, clock, metrics, feed, checks: SnapshotHandle::default() }
     }
 

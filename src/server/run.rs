@@ -23,7 +23,9 @@ use crate::clock::Clock;
 use crate::config::resolved::{Config, DrainConfig, Role, UpstreamConfig};
 use crate::proto::object::from_scope;
 use crate::proto::watch_server::watch_service_server::WatchServiceServer;
+use crate::signature::{InvalidKey, Signer, Verifier};
 use crate::snapshot::handle::SnapshotHandle;
+use crate::sync::apply::Trust;
 use crate::sync::disk::SavedSnapshot;
 use crate::sync::follow::{Identity, StreamLimits};
 use crate::sync::source::{LocalSource, RemoteSource};
@@ -63,6 +65,9 @@ pub enum ServerError {
     /// The store or its first content.
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
+    /// A key.
+    #[error(transparent)]
+    Key(#[from] InvalidKey),
     /// The control plane's address.
     #[error("the control planes `{urls}` cannot be addressed")]
     Upstream {
@@ -111,6 +116,7 @@ struct Sockets {
 pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + Send) -> Result<(), ServerError> {
     let clock = Clock::system();
     let metrics = Metrics::default();
+    let signer = config.signing_key.as_deref().map(Signer::from_file).transpose()?;
     // Nothing is bound before the store is open: a second process on the same data must not answer for a moment.
     let control = match role {
         Role::Sidecar => None,
@@ -118,7 +124,7 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     };
     let snapshots = SnapshotHandle::default();
     let control = control.map(|store| {
-        let control = ControlPlane::new(store, clock.clone(), config.heartbeat, metrics.clone());
+        let control = ControlPlane::signed(store, clock.clone(), config.heartbeat, metrics.clone(), signer);
         control.beside(snapshots.clone())
     });
     let sockets = Sockets::bind(&config, role).await?;
@@ -132,14 +138,14 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
         (Some(upstream), _) => {
             let source = RemoteSource::new(&upstream.control_planes, upstream.token_file.clone())
                 .map_err(|source| ServerError::Upstream { urls: upstream.control_planes.join(", "), source })?;
-            let following = following(upstream, config.heartbeat);
+            let following = following(upstream, config.heartbeat)?;
             Some(check.follow(source, following, &mut background))
         }
         (None, Some(control)) if role == Role::Serve => {
             let limits = StreamLimits::for_heartbeat(config.heartbeat);
             let identity = Identity { client: "this process".to_owned(), ..identity() };
             let source = LocalSource::new(WatchServiceServer::new(control.own_feed()));
-            Some(check.follow(source, Following { identity, limits, saved: None }, &mut background))
+            Some(check.follow(source, Following { identity, limits, saved: None, trust: None }, &mut background))
         }
         (None, _) => None,
     };
@@ -160,14 +166,16 @@ fn identity() -> Identity {
     Identity { instance: uuid::Uuid::new_v4().to_string(), ..Identity::default() }
 }
 
-fn following(upstream: &UpstreamConfig, heartbeat: Duration) -> Following {
+fn following(upstream: &UpstreamConfig, heartbeat: Duration) -> Result<Following, ServerError> {
     let client = upstream.name.as_ref().map_or_else(|| format!("sidecar {}", std::process::id()), ToString::to_string);
     let accounts = from_scope(&upstream.scope);
     let spelled = accounts.iter().map(|it| format!("{}/{}", it.account, it.environments.join("/"))).collect();
     let directory = upstream.snapshot_directory.clone();
     let saved = directory.map(|folder| SavedSnapshot::new(folder, spelled, upstream.accepts_older_revision));
     let limits = StreamLimits { lifetime: upstream.stream_lifetime, ..StreamLimits::for_heartbeat(heartbeat) };
-    Following { identity: Identity { client, accounts, ..identity() }, limits, saved }
+    let verifier = upstream.public_key.as_deref().map(Verifier::from_file).transpose()?;
+    let trust = verifier.map(|verifier| Trust { verifier, scope: upstream.scope.clone() });
+    Ok(Following { identity: Identity { client, accounts, ..identity() }, limits, saved, trust })
 }
 
 // === impl Process ===

@@ -23,7 +23,7 @@ use crate::services::decision_point::DecisionPoint;
 use crate::services::ext_authz::ExtAuthzService;
 use crate::services::freshness::{Freshness, Refusing};
 use crate::snapshot::handle::SnapshotHandle;
-use crate::sync::apply::Applied;
+use crate::sync::apply::{Applied, Trust};
 use crate::sync::disk::{Kept, SavedSnapshot};
 use crate::sync::follow::{Follower, Identity, Newest, Refused, StreamLimits};
 use crate::sync::keep::Keeper;
@@ -57,6 +57,8 @@ pub struct Following {
     pub limits: StreamLimits,
     /// Where the last good snapshot is kept, if it is.
     pub saved: Option<SavedSnapshot>,
+    /// What signatures are held against, if they are.
+    pub trust: Option<Trust>,
 }
 
 /// The end of following, in order: what is served is kept, and the control plane is told.
@@ -83,7 +85,8 @@ impl CheckSide {
     /// Follows `source` and publishes what it brings, in tasks that never end by themselves. What comes back ends them in
     /// order.
     pub fn follow<S: WatchSource>(&self, source: S, following: Following, tasks: &mut JoinSet<TaskEnd>) -> Leaving {
-        let Following { identity, limits, saved } = following;
+        let Following { identity, limits, saved, trust } = following;
+        let saved = saved.map(|saved| saved.trusting(trust.clone()));
         let kept = saved.as_ref().and_then(load);
         let (newest, states) = watch::channel(Newest::default());
         let (refused, refusals) = watch::channel(None);
@@ -97,12 +100,11 @@ impl CheckSide {
             newest: states.clone(),
         };
         let publisher = self.publisher(states, refused.clone());
-        let applied = kept.map_or_else(Applied::default, |kept| {
-            let confirmed = Some((kept.state.revision, self.clock.steady_at(kept.confirmed)));
-            let state = Some((kept.store, Arc::clone(&kept.state)));
-            newest.send_replace(Newest { state, confirmed, ..Newest::default() });
-            Applied::kept(kept.store, kept.state)
-        });
+        let applied = Applied::begin(kept.as_ref().map(|kept| (kept.store, Arc::clone(&kept.state))), trust);
+        if let Some(Kept { store, state, confirmed, signature }) = kept {
+            let confirmed = Some((state.revision, self.clock.steady_at(confirmed)));
+            newest.send_replace(Newest { state: Some((store, state)), confirmed, signature, ..Newest::default() });
+        }
         let instance = identity.instance.clone();
         let (clock, metrics) = (self.clock.for_ages(), self.metrics.clone());
         let follower = Follower { source: Arc::clone(&source), limits, clock, metrics, identity, newest, refused };

@@ -9,6 +9,7 @@ mod encoded;
 mod image;
 mod reader;
 mod request;
+mod seal;
 mod sidecars;
 mod watcher;
 mod window;
@@ -25,12 +26,14 @@ use tonic::{Request, Response, Status};
 use crate::clock::Clock;
 use crate::proto::doorward as pb;
 use crate::proto::watch_server::watch_service_server::WatchService;
+use crate::signature::Signer;
 use crate::store::api::Store;
 use crate::telemetry::metrics::Metrics;
 pub use encoded::Encoded;
 use image::Images;
 use reader::Reader;
 use request::Subscription;
+use seal::Seal;
 pub use sidecars::Sidecars;
 use watcher::Watcher;
 use window::Window;
@@ -52,6 +55,7 @@ struct Shared {
     heartbeat: Duration,
     metrics: Metrics,
     window: Arc<Window>,
+    seal: Seal,
     images: Images,
     sidecars: Sidecars,
     /// One for each watcher that may still come.
@@ -68,9 +72,26 @@ impl WatchFeed {
     /// Outside of a Tokio runtime.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Clock, heartbeat: Duration, metrics: Metrics) -> Self {
-        let (reader, window) = Reader::new(Arc::clone(&store));
+        Self::signed(store, clock, heartbeat, metrics, None)
+    }
+
+    /// The same, with each event signed where there is a `signer`.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    #[must_use]
+    pub fn signed(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        heartbeat: Duration,
+        metrics: Metrics,
+        signer: Option<Signer>,
+    ) -> Self {
+        let seal = Seal::new(store.id(), signer);
+        let (reader, window) = Reader::new(Arc::clone(&store), seal.clone());
         let shared = Shared {
-            images: Images::new(Arc::clone(&store)),
+            images: Images::new(Arc::clone(&store), seal.clone()),
+            seal,
             sidecars: Sidecars::new(store.id(), clock.clone()),
             places: Arc::new(Semaphore::new(WATCHERS)),
             reader: tokio::spawn(reader.run()),

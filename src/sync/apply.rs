@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::model::digest::Digest;
 use crate::model::object::Change;
 use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
+use crate::model::scope::Scope;
 use crate::model::state::{ChangeRejected, State};
 use crate::proto::doorward as pb;
 use crate::proto::object::{InvalidMessage, to_change, to_record};
+use crate::signature::{Statement, Verifier};
 
 /// The state a stream has added up to.
 #[derive(Debug, Default)]
@@ -19,8 +21,19 @@ pub struct Applied {
     incoming: Option<Incoming>,
     /// A stream that was not asked to go on has not brought its reset yet: a change in it may be another store's.
     unsettled: bool,
+    /// What signatures are held against, if they are; the scope is the one that was asked for.
+    trust: Option<Trust>,
     /// An event was rejected, and no reset has come since: streams do not go on from what there is.
     doubted: bool,
+}
+
+/// Whose signatures are good, and for which scope.
+#[derive(Debug, Clone)]
+pub struct Trust {
+    /// The key of the control planes.
+    pub verifier: Verifier,
+    /// The scope that is asked for.
+    pub scope: Scope,
 }
 
 /// A reset that is under way.
@@ -53,6 +66,8 @@ pub struct Moved {
     pub committed: Option<jiff::Timestamp>,
     /// How long ago it was last known to be the newest: zero, but for a heartbeat that says otherwise.
     pub age: Duration,
+    /// The control plane's signature of it; empty where it does not sign.
+    pub signature: Vec<u8>,
 }
 
 /// What there is, for a stream that is to go on from it.
@@ -73,6 +88,12 @@ pub enum EventRejected {
     /// A field that cannot be used.
     #[error(transparent)]
     Message(#[from] InvalidMessage),
+    /// Not signed by the key that is trusted.
+    #[error("revision {revision} is not signed by the key in `sync.public_key_file`")]
+    Unsigned {
+        /// The revision.
+        revision: Revision,
+    },
     /// The store's id cannot be read.
     #[error("the store id of a reset {0}")]
     StoreId(#[from] InvalidRevisionToken),
@@ -126,6 +147,7 @@ impl EventRejected {
             Self::Change(_) => "change",
             Self::Gap { .. } | Self::NotReset | Self::BrokenReset | Self::Back { .. } => "order",
             Self::Diverged { .. } => "digest",
+            Self::Unsigned { .. } => "signature",
         }
     }
 }
@@ -133,10 +155,10 @@ impl EventRejected {
 // === impl Applied ===
 
 impl Applied {
-    /// Goes on from a state that was kept.
+    /// Begins with what was kept, if anything was, and holds what comes against `trust`.
     #[must_use]
-    pub fn kept(store: StoreId, state: Arc<State>) -> Self {
-        Self { current: Some((store, state)), ..Self::default() }
+    pub fn begin(kept: Option<(StoreId, Arc<State>)>, trust: Option<Trust>) -> Self {
+        Self { current: kept, trust, ..Self::default() }
     }
 
     /// What a stream can go on from; `None` before a reset is complete, the first one or that after a rejected event.
@@ -170,7 +192,7 @@ impl Applied {
     }
 
     fn reset(&mut self, message: pb::Reset) -> Result<Step, EventRejected> {
-        let pb::Reset { store_id, revision, first, last, objects, digest } = message;
+        let pb::Reset { store_id, revision, first, last, objects, digest, signature } = message;
         let (store, digest): (StoreId, _) = (store_id.parse()?, told(&digest)?);
         let revision = Revision::new(revision);
         let under_way = self.incoming.take();
@@ -188,12 +210,19 @@ impl Applied {
             return Ok(Step::Partial);
         }
         check_digest(&incoming.state, digest)?;
+        self.check_signature(store, revision, digest, &signature)?;
         (self.unsettled, self.doubted) = (false, false);
-        Ok(self.complete(store, incoming.state, None, Duration::ZERO))
+        Ok(self.complete(Moved {
+            store,
+            state: incoming.state.into(),
+            committed: None,
+            age: Duration::ZERO,
+            signature,
+        }))
     }
 
     fn change(&mut self, message: pb::Change) -> Result<Step, EventRejected> {
-        let pb::Change { revision, changes, after, digest, time } = message;
+        let pb::Change { revision, changes, after, digest, time, signature } = message;
         let (store, state) = self.settled()?;
         let (applied, after, found) = (state.revision, Revision::new(after), Revision::new(revision));
         if !(after <= applied && applied < found) {
@@ -204,11 +233,13 @@ impl Applied {
         let mut next = state.as_ref().clone();
         next.apply(found, &changes)?;
         check_digest(&next, digest)?;
-        Ok(self.complete(store, next, time.and_then(to_time), Duration::ZERO))
+        self.check_signature(store, found, digest, &signature)?;
+        let (state, committed) = (Arc::new(next), time.and_then(to_time));
+        Ok(self.complete(Moved { store, state, committed, age: Duration::ZERO, signature }))
     }
 
     fn heartbeat(&mut self, message: pb::Heartbeat) -> Result<Step, EventRejected> {
-        let pb::Heartbeat { revision, time: _, digest, age } = message;
+        let pb::Heartbeat { revision, time: _, digest, age, signature } = message;
         let (store, state) = self.settled()?;
         let (head, applied) = (Revision::new(revision), state.revision);
         if head < applied {
@@ -216,14 +247,16 @@ impl Applied {
         }
         let mut next = state.as_ref().clone();
         next.revision = head;
-        check_digest(&next, told(&digest)?)?;
+        let digest = told(&digest)?;
+        check_digest(&next, digest)?;
+        self.check_signature(store, head, digest, &signature)?;
         let age = age.map_or(Ok(Duration::ZERO), Duration::try_from);
         let age = age.map_err(|_| InvalidMessage { field: "age", problem: "is negative".to_owned() })?;
         if head == applied {
             return Ok(Step::Confirmed(head, age));
         }
         // What was committed in between is out of scope.
-        Ok(self.complete(store, next, None, age))
+        Ok(self.complete(Moved { store, state: next.into(), committed: None, age, signature }))
     }
 
     /// The complete state, while no reset is due or under way.
@@ -234,10 +267,22 @@ impl Applied {
         }
     }
 
-    fn complete(&mut self, store: StoreId, state: State, committed: Option<jiff::Timestamp>, age: Duration) -> Step {
-        let state = Arc::new(state);
-        self.current = Some((store, Arc::clone(&state)));
-        Step::Moved(Moved { store, state, committed, age })
+    fn complete(&mut self, moved: Moved) -> Step {
+        self.current = Some((moved.store, Arc::clone(&moved.state)));
+        Step::Moved(moved)
+    }
+
+    fn check_signature(
+        &self,
+        store: StoreId,
+        revision: Revision,
+        digest: Digest,
+        signature: &[u8],
+    ) -> Result<(), EventRejected> {
+        let Some(Trust { verifier, scope }) = &self.trust else { return Ok(()) };
+        let statement = Statement { token: RevisionToken { store, revision }, scope, digest };
+        let is_good = verifier.verifies(&statement, signature);
+        is_good.then_some(()).ok_or(EventRejected::Unsigned { revision })
     }
 }
 

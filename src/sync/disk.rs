@@ -14,7 +14,7 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{Applied, EventRejected, Moved, Step};
+use super::apply::{Applied, EventRejected, Moved, Step, Trust};
 use super::publish::Served;
 use crate::model::digest::Digest;
 use crate::model::moment::Moment;
@@ -23,6 +23,7 @@ use crate::model::scope::Scope;
 use crate::model::state::State;
 use crate::proto::doorward as pb;
 use crate::proto::object::from_record;
+use crate::signature::Statement;
 
 /// The first bytes of a file.
 const MAGIC: &[u8; 16] = b"doorward-state\r\n";
@@ -42,6 +43,8 @@ pub struct SavedSnapshot {
     /// Whose states these are: another scope's file is of no use.
     accounts: Vec<String>,
     accepts_older: bool,
+    /// What the signature is held against, if it is.
+    trust: Option<Trust>,
 }
 
 /// A state that was kept.
@@ -53,6 +56,8 @@ pub struct Kept {
     pub state: Arc<State>,
     /// When it was last known to be the newest.
     pub confirmed: Moment,
+    /// The control plane's signature of the state; empty where it does not sign.
+    pub signature: Vec<u8>,
 }
 
 /// A file that is not used.
@@ -85,6 +90,9 @@ pub enum Unusable {
         /// What is wrong.
         problem: String,
     },
+    /// It is not signed by the key that is trusted.
+    #[error("`{}` is not signed by the key in `sync.public_key_file`", .0.display())]
+    Unsigned(PathBuf),
     /// It is of another scope.
     #[error("`{}` was made for another scope", .0.display())]
     Scope(PathBuf),
@@ -114,6 +122,8 @@ struct Header {
     /// Nanoseconds since 1970.
     confirmed: i128,
     accounts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    signature: Vec<u8>,
 }
 
 /// A file that is written, with the hash of what was written.
@@ -135,7 +145,13 @@ impl SavedSnapshot {
     /// The snapshot in `folder`, of the scope that `accounts` spells.
     #[must_use]
     pub const fn new(folder: PathBuf, accounts: Vec<String>, accepts_older: bool) -> Self {
-        Self { folder, accounts, accepts_older }
+        Self { folder, accounts, accepts_older, trust: None }
+    }
+
+    /// The same, of which only what is signed is read.
+    #[must_use]
+    pub fn trusting(self, trust: Option<Trust>) -> Self {
+        Self { trust, ..self }
     }
 
     /// Reads what was kept; `None` where nothing was. The file is read to its end and checked before anything of it is used.
@@ -154,12 +170,15 @@ impl SavedSnapshot {
         if header.accounts != self.accounts {
             return Err(Unusable::Scope(path));
         }
+        if !self.is_signed(&moved, &header.signature) {
+            return Err(Unusable::Unsigned(path));
+        }
         let found = moved.state.revision;
         if let Some(kept) = self.mark(moved.store).filter(|kept| *kept > found && !self.accepts_older) {
             return Err(Unusable::Older { path, found, kept });
         }
         let confirmed = Moment::from_nanoseconds(header.confirmed);
-        Ok(Some(Kept { store: moved.store, state: moved.state, confirmed }))
+        Ok(Some(Kept { store: moved.store, state: moved.state, confirmed, signature: header.signature }))
     }
 
     /// Keeps `served` in place of what was kept before.
@@ -177,6 +196,14 @@ impl SavedSnapshot {
         let path = self.folder.join(MARK_NAME);
         let token = RevisionToken { store: served.store, revision };
         self.replace(&path, |out| write!(out, "{token}")).map_err(|source| Unusable::Io { path, source })
+    }
+
+    /// Whether it is signed by the key that is trusted, where one is.
+    fn is_signed(&self, moved: &Moved, signature: &[u8]) -> bool {
+        let Some(Trust { verifier, scope }) = &self.trust else { return true };
+        let token = RevisionToken { store: moved.store, revision: moved.state.revision };
+        let digest = moved.state.sums().whole().digest();
+        verifier.verifies(&Statement { token, scope, digest }, signature)
     }
 
     /// The newest revision of this store that was ever kept.
@@ -199,7 +226,7 @@ impl SavedSnapshot {
     }
 
     fn write(&self, served: &Served, out: impl Write) -> io::Result<()> {
-        let Served { store, state, confirmed } = served;
+        let Served { store, state, confirmed, signature } = served;
         let digest = state.sums().whole().digest();
         let header = Header {
             store: store.to_string(),
@@ -207,6 +234,7 @@ impl SavedSnapshot {
             digest: digest.to_string(),
             confirmed: confirmed.nanoseconds(),
             accounts: self.accounts.clone(),
+            signature: signature.clone(),
         };
         let mut writing = Writing { out, hash: Sha256::new() };
         writing.bytes(MAGIC)?;
@@ -241,6 +269,7 @@ impl<W: Write> Writing<W> {
             last,
             objects,
             digest: digest.as_bytes().to_vec(),
+            signature: Vec::new(),
         };
         let (mut objects, mut bytes, mut first) = (Vec::new(), 0, true);
         for record in Scope::everything().records(state) {

@@ -62,6 +62,8 @@ pub struct Newest {
     pub confirmed: Option<(Revision, Moment)>,
     /// When the change that led to the state was committed, by the control plane's clock.
     pub committed: Option<jiff::Timestamp>,
+    /// The control plane's signature of the state; empty where it does not sign.
+    pub signature: Vec<u8>,
     /// Streams that were opened so far: after another one, whoever listens at its end is told anew.
     pub streams: u64,
 }
@@ -183,9 +185,9 @@ impl<S: WatchSource> Follower<S> {
             match step {
                 Step::Partial => return false,
                 Step::Confirmed(revision, age) => newest.confirmed = Some((revision, now.before(age))),
-                Step::Moved(Moved { store, state, committed, age }) => {
+                Step::Moved(Moved { store, state, committed, age, signature }) => {
                     newest.confirmed = Some((state.revision, now.before(age)));
-                    newest.committed = committed;
+                    (newest.committed, newest.signature) = (committed, signature);
                     newest.state = Some((store, state));
                 }
             }

@@ -47,6 +47,8 @@ pub struct Served {
     pub state: Arc<State>,
     /// When it was last known to be the newest.
     pub confirmed: Moment,
+    /// The control plane's signature of the state; empty where it does not sign.
+    pub signature: Vec<u8>,
 }
 
 /// A snapshot that is not served any more.
@@ -73,7 +75,7 @@ impl Publisher {
         let mut serving: Option<Arc<State>> = None;
         while self.newest.changed().await.is_ok() {
             self.drop_replaced();
-            let Newest { state, confirmed, committed, .. } = self.newest.borrow_and_update().clone();
+            let Newest { state, confirmed, committed, signature, .. } = self.newest.borrow_and_update().clone();
             let (Some((store, state)), Some((revision, at))) = (state, confirmed) else { continue };
             if !is_same(tried.as_ref(), &state) {
                 // A state that was refused is not built again; the next one is.
@@ -90,7 +92,7 @@ impl Publisher {
             if is_same(serving.as_ref(), &state) && state.revision == revision {
                 self.snapshots.confirm(at);
                 self.metrics.confirmed(at);
-                self.served.send_replace(Some(Served { store, state, confirmed: at }));
+                self.served.send_replace(Some(Served { store, state, confirmed: at, signature }));
             }
         }
     }

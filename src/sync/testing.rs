@@ -154,6 +154,7 @@ pub(super) fn chunks(store: StoreId, state: &State, size: usize) -> Vec<pb::Rese
         last: number == end,
         objects: part.to_vec(),
         digest: digest(state),
+        signature: Vec::new(),
     };
     parts.iter().enumerate().map(chunk).collect()
 }
@@ -180,6 +181,7 @@ pub(super) fn changes(store: &dyn Store, before: &State) -> Vec<pb::WatchRespons
             after,
             digest: digest(&state),
             time: None,
+            signature: Vec::new(),
         }
     };
     let entries = store.changes_after(before.revision, usize::MAX).unwrap();
@@ -189,7 +191,7 @@ pub(super) fn changes(store: &dyn Store, before: &State) -> Vec<pb::WatchRespons
 /// The change to `revision` of a state that was [`furnished`] at the revision `made`.
 pub(super) fn change(revision: u64, made: u64, changes: Vec<pb::ObjectChange>) -> pb::Change {
     let digest = digest(&state(made, furnished()));
-    pb::Change { revision, changes, after: revision.saturating_sub(1), digest, time: None }
+    pb::Change { revision, changes, after: revision.saturating_sub(1), digest, time: None, signature: Vec::new() }
 }
 
 /// A commit that changes nothing, which a store would not make but a stream may carry.
@@ -200,5 +202,5 @@ pub(super) fn empty_change(revision: u64, made: u64) -> pb::WatchResponse {
 /// A heartbeat at `revision` of a state that was [`furnished`] at the revision `made`.
 pub(super) fn heartbeat(revision: u64, made: u64) -> pb::WatchResponse {
     let digest = digest(&state(made, furnished()));
-    event(Event::Heartbeat(pb::Heartbeat { revision, time: None, digest, age: None }))
+    event(Event::Heartbeat(pb::Heartbeat { revision, time: None, digest, age: None, signature: Vec::new() }))
 }

@@ -51,7 +51,8 @@ async fn a_wall_clock_that_is_set_makes_no_snapshot_younger_or_older() {
     let (mut tokens, mut tasks) = (side.published.subscribe(), JoinSet::new());
     let limits = StreamLimits::for_heartbeat(Duration::from_hours(1));
     let source = LocalSource::new(WatchServiceServer::new(server.feed()));
-    let _leaving = side.follow(source, Following { identity: Identity::default(), limits, saved: None }, &mut tasks);
+    let _leaving =
+        side.follow(source, Following { identity: Identity::default(), limits, saved: None, trust: None }, &mut tasks);
     let service = CheckService::new(DecisionPoint::of(side.freshness.clone(), None, 0));
 
     published(&mut tokens, 2).await;

@@ -56,7 +56,8 @@ impl Sidecar {
             Identity { client: self.name.to_owned(), accounts: from_scope(&self.scope), ..Identity::default() };
         let identity = Identity { instance: self.name.replace(' ', "-"), ..identity };
         let saved = SavedSnapshot::new(self.folder.path().to_owned(), vec![self.name.to_owned()], false);
-        let following = Following { identity, limits: StreamLimits::for_heartbeat(HEARTBEAT), saved: Some(saved) };
+        let following =
+            Following { identity, limits: StreamLimits::for_heartbeat(HEARTBEAT), saved: Some(saved), trust: None };
         let mut tasks = JoinSet::new();
         let leaving = side.follow(self.source.clone(), following, &mut tasks);
         self.running = Some(Running { side, leaving, _tasks: tasks });

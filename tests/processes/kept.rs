@@ -120,3 +120,61 @@ fn a_sidecar_knows_its_scope_and_nothing_else() {
     let of_account = pb::CheckRequest { environment: String::new(), level: "account".to_owned(), ..question() };
     assert_eq!(check.check(&of_account).unwrap().decision(), pb::Decision::Allow, "the account itself is in its scope");
 }
+
+/// Made for this test, and good for nothing else.
+const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIAcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH
+-----END PRIVATE KEY-----
+";
+const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEA6kpsY+KcUgq+9VB7Ey7F+ZVHdq6+vnuSQh7qaRRG0iw=
+-----END PUBLIC KEY-----
+";
+
+#[test]
+fn a_sidecar_with_a_key_takes_only_what_is_signed_by_it() {
+    let home = Home::new();
+    let (signing, public) = (home.path("signing.key"), home.path("signing.pub"));
+    fs::write(&signing, PRIVATE).unwrap();
+    fs::write(&public, PUBLIC).unwrap();
+    let follow = |control: &Doorward| {
+        let mut command = home.command("sidecar");
+        command.args(["--control-plane", &format!("http://{}", control.listener("admin")), "--token-file"]);
+        Doorward::start_with(command.arg(home.watch_token()).arg("--public-key-file").arg(&public))
+    };
+    let mut unsigned = home.control_plane();
+    let sidecar = follow(&unsigned);
+    let line = sidecar.wait_for_message("watch stream given up; the whole state is asked for", PATIENCE);
+    assert!(line.field("error").is_some_and(|error| error.contains("not signed by the key")), "{line:?}");
+    let check = Rpc::to(sidecar.listener("check"));
+    assert_eq!(check.check(&question()).unwrap_err().code(), tonic::Code::Unavailable);
+    drop(sidecar);
+    unsigned.kill();
+
+    let mut command = home.command("control-plane");
+    command.args(["--admin-listen", "127.0.0.1:0", "--signing-key-file"]).arg(&signing);
+    let mut control = Doorward::start_with(&mut command);
+    let mut sidecar = follow(&control);
+    let check = Rpc::to(sidecar.listener("check"));
+    until("an answer", || sidecar.transcript(), || check.check(&question()).ok());
+    set_policy(&home.admin(control.listener("admin")), DENYING);
+    let denies = |check: &Rpc| check.check(&question()).ok().filter(|it| it.decision() == pb::Decision::Deny);
+    until("DENY", || sidecar.transcript(), || denies(&check));
+    sidecar.terminate();
+    assert!(sidecar.wait_exit(PATIENCE).success());
+    let sidecar = follow(&control);
+    control.kill();
+    sidecar.wait_for_message("begins with the snapshot on disk", PATIENCE);
+    let check = Rpc::to(sidecar.listener("check"));
+    until("DENY", || sidecar.transcript(), || denies(&check));
+}
+
+#[test]
+fn a_key_that_cannot_be_read_ends_the_start_with_its_name() {
+    let home = Home::new();
+    let mut command = home.command("control-plane");
+    let output = command.args(["--admin-listen", "127.0.0.1:0", "--signing-key-file", "/nowhere/key.pem"]).output();
+    let output = output.unwrap();
+    let text = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && text.contains("/nowhere/key.pem"), "{text}");
+}

@@ -8,6 +8,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 use tonic::Status;
 
 use super::encoded::Encoded;
+use super::seal::Seal;
 use super::window::Window;
 use crate::model::digest::Digest;
 use crate::model::object::{Object, Record};
@@ -32,6 +33,7 @@ pub(super) struct Images {
     /// Those that somebody reads.
     live: Mutex<HashMap<Arc<Scope>, Weak<Image>>>,
     places: Arc<Semaphore>,
+    seal: Seal,
 }
 
 /// A whole state in chunks.
@@ -66,6 +68,7 @@ struct Cover {
     store: StoreId,
     revision: Revision,
     digest: Digest,
+    signature: Vec<u8>,
 }
 
 /// Objects that are sent together.
@@ -78,8 +81,8 @@ struct Objects {
 // === impl Images ===
 
 impl Images {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, live: Mutex::default(), places: Arc::new(Semaphore::new(IMAGES)) }
+    pub(super) fn new(store: Arc<dyn Store>, seal: Seal) -> Self {
+        Self { store, live: Mutex::default(), places: Arc::new(Semaphore::new(IMAGES)), seal }
     }
 
     /// An image of a scope from which the window leads on: one that others read, or a new one of the head.
@@ -92,7 +95,7 @@ impl Images {
         // Whoever comes next waits here for the same image, or for a place.
         let closed = |_| Status::unavailable("the control plane ends");
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(closed)?;
-        let image = Image::begin(self.store.id(), self.store.state(), Arc::clone(scope), place);
+        let image = Image::begin((self.store.id(), self.seal.clone()), self.store.state(), Arc::clone(scope), place);
         live.retain(|_, image| image.strong_count() > 0);
         live.insert(Arc::clone(scope), Arc::downgrade(&image));
         Ok(image)
@@ -102,11 +105,11 @@ impl Images {
 // === impl Image ===
 
 impl Image {
-    fn begin(store: StoreId, state: Arc<State>, scope: Arc<Scope>, place: OwnedSemaphorePermit) -> Arc<Self> {
+    fn begin(of: (StoreId, Seal), state: Arc<State>, scope: Arc<Scope>, place: OwnedSemaphorePermit) -> Arc<Self> {
         let progress = watch::Sender::new(Progress::Made(0));
         let image = Arc::new(Self { revision: state.revision, chunks: RwLock::default(), progress, _place: place });
         let (writer, kept) = (Arc::downgrade(&image), Arc::downgrade(&image));
-        tokio::task::spawn_blocking(move || write(&writer, store, &state, &scope));
+        tokio::task::spawn_blocking(move || write(&writer, &of, &state, &scope));
         tokio::spawn(async move {
             tokio::time::sleep(LIFE).await;
             if let Some(image) = kept.upgrade() {
@@ -156,8 +159,9 @@ impl Image {
 }
 
 /// Writes the chunks of an image for as long as somebody reads it.
-fn write(image: &Weak<Image>, store: StoreId, state: &State, scope: &Scope) {
-    let cover = Cover { store, revision: state.revision, digest: scope.digest(state.sums()) };
+fn write(image: &Weak<Image>, (store, seal): &(StoreId, Seal), state: &State, scope: &Scope) {
+    let (revision, digest) = (state.revision, scope.digest(state.sums()));
+    let cover = Cover { store: *store, revision, digest, signature: seal.of(revision, scope, digest) };
     let mut objects = Objects::default();
     let mut first = true;
     for record in scope.records(state) {
@@ -188,6 +192,7 @@ impl Cover {
             last,
             objects,
             digest: self.digest.as_bytes().to_vec(),
+            signature: self.signature.clone(),
         }))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::seal::Seal;
 use super::window::{COMMITS, Commit, Window};
 use crate::model::object::Change;
 use crate::model::revision::Revision;
@@ -24,6 +25,7 @@ pub(super) struct Reader {
     head: watch::Receiver<Revision>,
     /// What the commits so far add up to.
     state: State,
+    seal: Seal,
 }
 
 /// The store cannot be read at the moment.
@@ -33,12 +35,12 @@ struct Failed;
 
 impl Reader {
     /// A reader from the store's head on, and the window that it fills.
-    pub(super) fn new(store: Arc<dyn Store>) -> (Self, Arc<Window>) {
+    pub(super) fn new(store: Arc<dyn Store>, seal: Seal) -> (Self, Arc<Window>) {
         // The head is watched before the state is looked at: no commit falls in between.
         let head = store.watch();
         let state = State::clone(&store.state());
-        let window = Arc::new(Window::new(state.revision, state.sums().clone()));
-        (Self { store, window: Arc::clone(&window), head, state }, window)
+        let window = Arc::new(Window::new(state.revision, state.sums().clone(), seal.clone()));
+        (Self { store, window: Arc::clone(&window), head, state, seal }, window)
     }
 
     /// Reads for as long as there is a store.
@@ -106,7 +108,8 @@ impl Reader {
             return false;
         }
         let sums = self.state.sums().clone();
-        let commit = Commit::new(entry.revision, entry.at, Arc::clone(&entry.changes), places, sums.clone());
+        let commit =
+            Commit::new(entry.revision, entry.at, Arc::clone(&entry.changes), places, sums.clone(), &self.seal);
         self.window.push(commit, sums);
         true
     }

@@ -169,7 +169,7 @@ impl Watcher {
 
     /// The heartbeat at `at`, if that is the newest revision.
     fn heartbeat(&self, at: Revision) -> Option<Encoded> {
-        let Shared { store, window, clock, .. } = &*self.shared;
+        let Shared { store, window, clock, seal, .. } = &*self.shared;
         let digest = window.digest_of_head(at, &self.scope)?;
         if store.state().revision != at {
             return None;
@@ -179,6 +179,7 @@ impl Watcher {
             time: Some(from_timestamp(clock.now())),
             digest: digest.as_bytes().to_vec(),
             age: prost_types::Duration::try_from(store.staleness()).ok(),
+            signature: seal.of(at, &self.scope, digest),
         })))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use tokio::sync::watch;
 
 use super::encoded::Encoded;
+use super::seal::Seal;
 use crate::model::digest::{Digest, Sums};
 use crate::model::object::Change;
 use crate::model::revision::Revision;
@@ -27,6 +28,7 @@ const EVENT_BYTES: usize = 8 * 1024 * 1024;
 pub(super) struct Window {
     ring: RwLock<Ring>,
     head: watch::Sender<Head>,
+    seal: Seal,
 }
 
 /// Where the window ends.
@@ -85,9 +87,9 @@ struct Ring {
 
 impl Window {
     /// An empty window, behind the state with these sums.
-    pub(super) fn new(start: Revision, sums: Sums) -> Self {
+    pub(super) fn new(start: Revision, sums: Sums, seal: Seal) -> Self {
         let head = watch::Sender::new(Head { revision: start, failed: false });
-        Self { ring: RwLock::new(Ring::new(start, sums)), head }
+        Self { ring: RwLock::new(Ring::new(start, sums)), head, seal }
     }
 
     /// Told of each new commit, and when the store cannot be read.
@@ -153,7 +155,7 @@ impl Window {
             (None, Some(sums)) => {
                 let event = commit.holds(scope).then(|| {
                     let after = self.read().last_of(scope, commit.revision);
-                    commit.event(scope, after, scope.digest(sums))
+                    commit.event(scope, after, scope.digest(sums), &self.seal)
                 });
                 events.insert(Arc::clone(scope), event.clone());
                 event
@@ -242,12 +244,13 @@ impl Commit {
         changes: Arc<[Change]>,
         places: Vec<Place>,
         sums: Sums,
+        seal: &Seal,
     ) -> Self {
         let digest = sums.whole().digest();
         let scoped = Mutex::new(Scoped { sums: Some(sums), events: HashMap::new() });
         let mut commit = Self { revision, at, changes, places, digest, everything: Encoded::default(), scoped };
         let before = Revision::new(revision.get().saturating_sub(1));
-        commit.everything = commit.event(&Scope::everything(), before, digest);
+        commit.everything = commit.event(&Scope::everything(), before, digest, seal);
         commit
     }
 
@@ -255,7 +258,7 @@ impl Commit {
         self.places.iter().any(|place| scope.holds(place))
     }
 
-    fn event(&self, scope: &Scope, after: Revision, digest: Digest) -> Encoded {
+    fn event(&self, scope: &Scope, after: Revision, digest: Digest, seal: &Seal) -> Encoded {
         let held = self.changes.iter().zip(&self.places).filter(|(_, place)| scope.holds(place));
         Encoded::of(Event::Change(pb::Change {
             revision: self.revision.get(),
@@ -263,6 +266,7 @@ impl Commit {
             after: after.get(),
             digest: digest.as_bytes().to_vec(),
             time: Some(from_timestamp(self.at)),
+            signature: seal.of(self.revision, scope, digest),
         }))
     }
 

@@ -135,13 +135,13 @@ fn what_comes_to_another_digest_is_refused() {
     let change = pb::Change { digest: other.clone(), ..change(6, 5, Vec::new()) };
     assert!(is_diverged(check_refused(event(Event::Change(change)))));
     for revision in [5, 6] {
-        let beat = pb::Heartbeat { revision, digest: other.clone(), time: None, age: None };
+        let beat = pb::Heartbeat { revision, digest: other.clone(), time: None, age: None, signature: Vec::new() };
         assert!(is_diverged(check_refused(event(Event::Heartbeat(beat)))), "{revision}");
     }
     let whole = pb::Reset { digest: other, ..chunks(store_id(), &state(9, furnished()), usize::MAX).remove(0) };
     assert!(is_diverged(check_refused(event(Event::Reset(whole)))));
     for bytes in [0, 31, 33] {
-        let beat = pb::Heartbeat { revision: 5, digest: vec![0; bytes], time: None, age: None };
+        let beat = pb::Heartbeat { revision: 5, digest: vec![0; bytes], time: None, age: None, signature: Vec::new() };
         assert_eq!(field(event(Event::Heartbeat(beat))), "digest");
     }
 }
@@ -180,7 +180,7 @@ fn a_heartbeat_confirms_what_was_applied() {
     let age = Some(prost_types::Duration { seconds: 3, nanos: 0 });
     for (age, seconds) in [(None, 0), (age, 3)] {
         let digest = digest(&state(5, furnished()));
-        let beat = pb::Heartbeat { revision: 5, digest, time: None, age };
+        let beat = pb::Heartbeat { revision: 5, digest, time: None, age, signature: Vec::new() };
         let step = settled().event(event(Event::Heartbeat(beat))).unwrap();
         let Step::Confirmed(revision, age) = step else { panic!("{step:?}") };
         assert_eq!((revision.get(), age.as_secs()), (5, seconds));
@@ -334,4 +334,39 @@ proptest! {
         }
         prop_assert_eq!(contents(&applied.current.unwrap().1), contents(&store.state()));
     }
+}
+
+#[test]
+fn an_event_that_is_not_signed_by_the_trusted_key_is_refused() {
+    let (signer, verifier) = crate::signature::tests::pair();
+    let trust = Trust { verifier, scope: Scope::everything() };
+    let whole = state(5, furnished());
+    let signature = |store: StoreId, revision: u64, scope: &Scope| {
+        let token = RevisionToken { store, revision: Revision::new(revision) };
+        signer.sign(&Statement { token, scope, digest: whole.sums().whole().digest() })
+    };
+    let reset = |signature| pb::Reset { signature, ..chunks(store_id(), &whole, usize::MAX).remove(0) };
+    let refused = |event: Event| {
+        let mut applied = Applied::begin(None, Some(trust.clone()));
+        let rejected = applied.event(pb::WatchResponse { event: Some(event) }).unwrap_err();
+        assert!(matches!(rejected, EventRejected::Unsigned { .. }) && rejected.kind() == "signature", "{rejected}");
+    };
+    let all = Scope::everything();
+    refused(Event::Reset(reset(Vec::new())));
+    refused(Event::Reset(reset(signature(StoreId::random(), 5, &all))));
+    refused(Event::Reset(reset(signature(store_id(), 6, &all))));
+    refused(Event::Reset(reset(signature(store_id(), 5, &Scope::of([].into())))));
+    let mut applied = Applied::begin(None, Some(trust.clone()));
+    applied.event(event(Event::Reset(reset(signature(store_id(), 5, &all))))).unwrap();
+    let next = |signature| event(Event::Change(pb::Change { signature, ..change(6, 5, Vec::new()) }));
+    assert!(matches!(applied.event(next(Vec::new())), Err(EventRejected::Unsigned { .. })));
+    assert_eq!(in_use(&applied), Some(5));
+    let Step::Moved(moved) = applied.event(next(signature(store_id(), 6, &all))).unwrap() else { panic!("it fits") };
+    assert_eq!(moved.signature, signature(store_id(), 6, &all));
+    let beat = |signature| {
+        let digest = digest(&whole);
+        event(Event::Heartbeat(pb::Heartbeat { revision: 6, digest, time: None, age: None, signature }))
+    };
+    assert!(matches!(applied.event(beat(signature(store_id(), 5, &all))), Err(EventRejected::Unsigned { .. })));
+    assert!(matches!(applied.event(beat(signature(store_id(), 6, &all))), Ok(Step::Confirmed(..))));
 }

@@ -54,7 +54,7 @@ impl Home {
 
 fn served(revision: u64, objects: Vec<Object>) -> Served {
     let confirmed = Moment::from_nanoseconds(77_000_000_005);
-    Served { store: store_id(), state: Arc::new(state(revision, objects)), confirmed }
+    Served { store: store_id(), state: Arc::new(state(revision, objects)), confirmed, signature: Vec::new() }
 }
 
 #[test]
@@ -194,4 +194,27 @@ fn a_folder_that_cannot_be_written_is_told() {
     let refused = saved.save(&served(1, furnished())).unwrap_err();
     assert!(refused.to_string().contains(&file.display().to_string()), "{refused}");
     assert!(matches!(saved.load(), Err(Unusable::Io { .. })));
+}
+
+#[test]
+fn a_file_that_is_not_signed_by_the_trusted_key_is_refused() {
+    let (signer, verifier) = crate::signature::tests::pair();
+    let home = Home::new();
+    let trusting = |scope| home.saved().trusting(Some(Trust { verifier: verifier.clone(), scope }));
+    let all = Scope::everything();
+    assert!(matches!(trusting(all.clone()).load(), Err(Unusable::Unsigned(_))), "it is not signed at all");
+    let kept = served(6, furnished());
+    let token = RevisionToken { store: kept.store, revision: kept.state.revision };
+    let digest = kept.state.sums().whole().digest();
+    let signature = signer.sign(&Statement { token, scope: &all, digest });
+    home.saved().save(&Served { signature: signature.clone(), ..kept.clone() }).unwrap();
+    let read = trusting(all.clone()).load().unwrap().unwrap();
+    assert_eq!((read.state.revision, &read.signature), (kept.state.revision, &signature));
+    assert!(matches!(trusting(Scope::of([].into())).load(), Err(Unusable::Unsigned(_))));
+    // Another state, with a checksum and a signature, but not its own.
+    let mut other = furnished();
+    other.push(group(1, 9));
+    home.saved().save(&Served { signature, ..served(6, other) }).unwrap();
+    assert!(matches!(trusting(all).load(), Err(Unusable::Unsigned(_))));
+    assert_eq!(home.revision(), Some(6), "where no key is configured it is as good as any");
 }

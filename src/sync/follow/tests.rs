@@ -287,6 +287,7 @@ async fn an_age_that_a_heartbeat_tells_is_counted() {
         digest: super::super::testing::digest(&state(1, furnished())),
         time: None,
         age: Some(prost_types::Duration { seconds: 7, nanos: 0 }),
+        signature: Vec::new(),
     };
     let followed = follow(vec![vec![whole(1), Act::Tell(event(Event::Heartbeat(aged)))]]).await;
     let confirmed = followed.newest.confirmed.unwrap();

@@ -36,13 +36,17 @@ fn of_account(number: u8) -> Arc<Scope> {
     Arc::new(Scope::of([(account_id(number), Environments::All)].into()))
 }
 
+fn unsigned() -> Seal {
+    Seal::new(crate::model::revision::StoreId::random(), None)
+}
+
 // === impl Fixture ===
 
 impl Fixture {
     fn new() -> Self {
         let mut state = State::default();
         state.apply(Revision::new(5), &[account(1), account(2)]).unwrap();
-        let window = Window::new(state.revision, state.sums().clone());
+        let window = Window::new(state.revision, state.sums().clone(), unsigned());
         Self { state, window }
     }
 
@@ -52,7 +56,8 @@ impl Fixture {
         let places =
             changes.iter().map(|change| Place { account: change.key().account(), environment: None }).collect();
         let sums = self.state.sums().clone();
-        let commit = Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, changes.into(), places, sums.clone());
+        let commit =
+            Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, changes.into(), places, sums.clone(), &unsigned());
         self.window.push(commit, sums);
     }
 
