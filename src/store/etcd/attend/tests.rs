@@ -8,7 +8,7 @@ use crate::store::etcd::{EtcdConfig, EtcdStore};
 use crate::store::tests::support::etcd::{Cluster, Options};
 
 /// Longer than anything here takes on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn until(store: &EtcdStore, what: &str, is_so: impl Fn(Duration) -> bool) {
     let begun = std::time::Instant::now();
