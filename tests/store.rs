@@ -17,6 +17,8 @@ use crate::support::rpc::Rpc;
 
 mod support;
 
+#[path = "../examples/crash/processes.rs"]
+mod processes;
 #[path = "../examples/crash/rounds.rs"]
 mod rounds;
 
@@ -168,6 +170,6 @@ fn a_few_crashes_lose_and_tear_nothing() {
     let seed = 1;
     let binary = Path::new(env!("CARGO_BIN_EXE_doorward"));
     let done = rounds::run(binary, 5, seed).unwrap_or_else(|problem| panic!("seed {seed}: {problem:#}"));
-    assert_eq!((done.rounds, done.lost, done.torn), (5, 0, 0), "seed {seed}");
+    assert_eq!((done.rounds, done.followed, done.lost, done.torn), (5, 5, 0, 0), "seed {seed}");
     assert!(done.acknowledged > 0);
 }

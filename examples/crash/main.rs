@@ -1,6 +1,7 @@
 //! A control plane is killed again and again in the middle of writes: `cargo run --example crash -- [ROUNDS] [SEED]`.
 //!
-//! After each kill the store is verified, and what the killed process acknowledged is looked for.
+//! After each kill the store is verified, what the killed process acknowledged is looked for, and a sidecar that follows over
+//! all of them has to come to what the store has.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
 
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+mod processes;
 mod rounds;
 
 fn main() -> ExitCode {

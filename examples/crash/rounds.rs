@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use doorward::model::object::{Change, Object};
 use doorward::model::revision::Revision;
+use doorward::model::scope::Scope;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::user_service_client::UserServiceClient;
 use doorward::store::api::Store as _;
@@ -21,11 +20,15 @@ use doorward::store::embedded::EmbeddedStore;
 use doorward::workload::Random;
 use tokio::runtime::Runtime;
 use tonic::Request;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
-const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";
+use crate::processes::{Server, Sidecar};
+
+/// The account of [`STATE`].
+pub(crate) const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";
 const STATE: &str = "
 account: {id: 5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f, name: Example}
+environments: [{id: abc12345, name: Production}]
 groups: [{name: Readers}]
 ";
 /// Writers at the same time.
@@ -34,8 +37,6 @@ const WRITERS: usize = 4;
 const MOST: usize = 60;
 /// The longest that it waits after them, in microseconds: about as long as a commit takes.
 const PAUSE: usize = 20_000;
-/// For what normally takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of the rounds.
 #[derive(Debug, Default, Clone, Copy)]
@@ -54,16 +55,19 @@ pub(crate) struct Done {
     pub(crate) repaired: usize,
     /// Commits in the end.
     pub(crate) commits: u64,
+    /// Rounds after which the sidecar that follows had what the store has.
+    pub(crate) followed: usize,
 }
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, acknowledged, unacknowledged, lost, torn, repaired, commits } = self;
+        let Self { rounds, acknowledged, unacknowledged, lost, torn, repaired, commits, followed } = self;
         writeln!(f, "kills                       {rounds}, {repaired} of them left a file to repair")?;
         writeln!(f, "writes acknowledged         {acknowledged}, in {commits} commits")?;
         writeln!(f, "there without an answer     {unacknowledged}")?;
         writeln!(f, "acknowledged writes lost    {lost}")?;
-        write!(f, "writes torn                 {torn}")
+        writeln!(f, "writes torn                 {torn}")?;
+        write!(f, "sidecar equal to the store  after {followed} of them, and in the end by its digest")
     }
 }
 
@@ -75,6 +79,7 @@ pub(crate) fn run(binary: &Path, rounds: usize, seed: u64) -> anyhow::Result<Don
     for round in 0..rounds {
         crash.round(round, &mut random).with_context(|| format!("round {round} of seed {seed}"))?;
     }
+    crash.compare().context("the sidecar in the end")?;
     Ok(crash.done)
 }
 
@@ -82,6 +87,8 @@ struct Crash {
     binary: PathBuf,
     folder: PathBuf,
     runtime: Runtime,
+    /// Follows over all rounds, from the first one on; the control plane comes back at the same address.
+    sidecar: Option<Sidecar>,
     /// The users that must be there, by e-mail, with the name that was acknowledged last and those that may have come
     /// after it.
     known: BTreeMap<String, Known>,
@@ -104,7 +111,7 @@ impl Crash {
         fs::write(folder.join("state.yaml"), STATE)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (binary, folder, known) = (binary.to_owned(), folder.to_owned(), BTreeMap::new());
-        Ok(Self { binary, folder, runtime, known, done: Done::default() })
+        Ok(Self { binary, folder, runtime, sidecar: None, known, done: Done::default() })
     }
 
     fn data(&self) -> PathBuf {
@@ -112,7 +119,7 @@ impl Crash {
     }
 
     fn round(&mut self, round: usize, random: &mut Random) -> anyhow::Result<()> {
-        let mut server = Server::start(&self.binary, &self.folder)?;
+        let mut server = self.control_plane()?;
         let token = fs::read_to_string(self.data().join("credentials/root.token"))?;
         let client = Client { channel: server.channel(&self.runtime)?, token: token.trim().to_owned() };
         let (enough, pause) = (random.below(MOST), Duration::from_micros(random.below(PAUSE) as u64));
@@ -122,7 +129,35 @@ impl Crash {
             self.known.insert(email, known);
         }
         self.done.rounds += 1;
-        self.look()
+        let head = self.look()?;
+        // What was committed and not told any more comes from the next process.
+        let server = self.control_plane()?;
+        self.sidecar.as_mut().context("no sidecar")?.reach(&self.runtime, head)?;
+        self.done.followed += 1;
+        drop(server);
+        Ok(())
+    }
+
+    /// A control plane where the one before was, and at the first time a sidecar that follows it.
+    fn control_plane(&mut self) -> anyhow::Result<Server> {
+        let address = self.sidecar.as_ref().map_or("127.0.0.1:0", |sidecar| &sidecar.follows);
+        let server = Server::control_plane(&self.binary, &self.folder, address)?;
+        if self.sidecar.is_none() {
+            self.sidecar = Some(Sidecar::start(&self.binary, &self.folder, &server.address)?);
+        }
+        Ok(server)
+    }
+
+    /// Ends the sidecar and holds what it leaves against the store.
+    fn compare(&mut self) -> anyhow::Result<()> {
+        let Some(sidecar) = self.sidecar.take() else { return Ok(()) };
+        let kept = sidecar.end()?;
+        let state = EmbeddedStore::open_existing(&self.data())?.state();
+        let everything = Scope::everything();
+        let (has, is) = (everything.digest(kept.sums()), everything.digest(state.sums()));
+        ensure!(kept.revision == state.revision, "it has {}, the store {}", kept.revision, state.revision);
+        ensure!(has == is, "it has other content at {}", kept.revision);
+        Ok(())
     }
 
     /// Each writer creates users and renames each; after so many answers and a pause the server is killed.
@@ -163,8 +198,8 @@ impl Crash {
         Ok(written.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Opens the store as the next process would, verifies it and holds it against what was acknowledged.
-    fn look(&mut self) -> anyhow::Result<()> {
+    /// Opens the store as the next process would, verifies it and holds it against what was acknowledged. Gives its head.
+    fn look(&mut self) -> anyhow::Result<Revision> {
         self.done.repaired += usize::from(redb::ReadOnlyDatabase::open(self.data().join("doorward.redb")).is_err());
         let store = EmbeddedStore::open_existing(&self.data())?;
         let verified = backup::verify(&store, "the store")?;
@@ -184,7 +219,7 @@ impl Crash {
             known.asked = None;
         }
         self.done.torn += torn(&store, account.users.len())?;
-        Ok(())
+        Ok(state.revision)
     }
 }
 
@@ -198,74 +233,6 @@ fn torn(store: &EmbeddedStore, users: usize) -> anyhow::Result<usize> {
         entry.changes.iter().all(|change| state.record(&change.key()).is_some_and(|it| it.revision >= entry.revision))
     });
     Ok(users.abs_diff(users_made) + usize::from(!whole))
-}
-
-/// A control plane, as a process of its own.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
-        let mut command = Command::new(binary);
-        command.args([
-            "control-plane",
-            "--admin-listen",
-            "127.0.0.1:0",
-            "--metrics-listen",
-            "off",
-            "--log-format",
-            "json",
-            "--log-commits",
-            "10000000",
-        ]);
-        command.arg("--data-directory").arg(folder.join("data")).arg("--state").arg(folder.join("state.yaml"));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut log = BufReader::new(child.stderr.take().context("standard error is piped")?);
-        let mut told = String::new();
-        loop {
-            let mut line = String::new();
-            if log.read_line(&mut line)? == 0 {
-                child.wait()?;
-                anyhow::bail!("the control plane does not start: {told}");
-            }
-            told += &line;
-            let Ok(json) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            let field = |name| json.get("fields").and_then(|fields| fields.get(name)).and_then(|field| field.as_str());
-            if let (Some("listening"), Some(address)) = (field("message"), field("address")) {
-                let address = address.to_owned();
-                // The log goes on; nobody must wait for room in the pipe.
-                std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                return Ok(Self { child, address });
-            }
-        }
-    }
-
-    fn channel(&self, runtime: &Runtime) -> anyhow::Result<Channel> {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address))?.timeout(PATIENCE);
-        let _inside = runtime.enter();
-        Ok(endpoint.connect_lazy())
-    }
-
-    fn runs(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[derive(Clone)]

@@ -12,9 +12,11 @@
 )]
 
 pub mod child;
+pub mod cutter;
 pub mod envoy;
 pub mod etcd;
 pub mod http;
+pub mod installation;
 pub mod lines;
 pub mod peers;
 pub mod process;
