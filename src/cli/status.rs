@@ -1,5 +1,6 @@
 //! `doorward status`: which sidecars there are, and how far they are.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,11 +13,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
 use super::client::{block_on, connect_trusted, explain, read_token};
+use crate::model::revision::RevisionToken;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::sidecar_service_client::SidecarServiceClient;
 
-/// The most that one call waits.
-const STEP: Duration = Duration::from_secs(5);
+/// The most that one call waits: a sidecar may have gone to another control plane meanwhile.
+const STEP: Duration = Duration::from_secs(1);
 /// Sidecars asked for at a time.
 const PAGE: i32 = 1_000;
 /// The exit code where a sidecar has not applied the revision.
@@ -55,22 +57,63 @@ pub fn run(args: &StatusArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
 
 async fn call(args: &StatusArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let until = Instant::now() + Duration::from_secs(args.timeout);
-    let mut code = 0;
+    let mut planes = Vec::new();
     for address in &args.address {
-        let mut plane = ControlPlane::at(address, &args.token_file).await?;
-        if let Some(token) = &args.revision_token
-            && !plane.await_applied(token, until).await?
-        {
-            code = BEHIND;
-        }
-        let sidecars = plane.sidecars().await?;
-        write!(out, "{}", shown(address, &sidecars)).context("standard output is closed")?;
+        planes.push(ControlPlane::at(address, &args.token_file).await?);
+    }
+    let (lists, everywhere) = match &args.revision_token {
+        None => (lists(&mut planes).await?, true),
+        Some(token) => await_everywhere(&mut planes, token, until).await?,
+    };
+    for (address, sidecars) in args.address.iter().zip(&lists) {
+        write!(out, "{}", shown(address, sidecars)).context("standard output is closed")?;
     }
     if let Some(token) = &args.revision_token {
-        let word = if code == 0 { "everywhere" } else { "not everywhere" };
+        let word = if everywhere { "everywhere" } else { "not everywhere" };
         writeln!(out, "{token} is applied {word}").context("standard output is closed")?;
     }
-    Ok(code)
+    Ok(if everywhere { 0 } else { BEHIND })
+}
+
+/// The sidecars of each control plane.
+async fn lists(planes: &mut [ControlPlane]) -> anyhow::Result<Vec<Vec<pb::Sidecar>>> {
+    let mut lists = Vec::new();
+    for plane in planes {
+        lists.push(plane.sidecars().await?);
+    }
+    Ok(lists)
+}
+
+/// Waits until every sidecar has applied `token`, and says whether they have. A sidecar that went from one control plane to
+/// another is what the one says that it follows now.
+async fn await_everywhere(
+    planes: &mut [ControlPlane],
+    token: &str,
+    until: Instant,
+) -> anyhow::Result<(Vec<Vec<pb::Sidecar>>, bool)> {
+    loop {
+        let mut behind = BTreeSet::new();
+        let left = until.saturating_duration_since(Instant::now());
+        for plane in &mut *planes {
+            let answer = plane.await_applied(token, left.min(STEP)).await?;
+            behind.extend(answer.behind.into_iter().map(|sidecar| sidecar.instance));
+        }
+        let lists = lists(planes).await?;
+        let everywhere = behind.iter().all(|instance| has_applied(&lists, instance, token));
+        if everywhere || left.is_zero() {
+            return Ok((lists, everywhere));
+        }
+    }
+}
+
+/// Whether a sidecar is connected somewhere and has applied what `token` names.
+fn has_applied(lists: &[Vec<pb::Sidecar>], instance: &str, token: &str) -> bool {
+    let Ok(token) = token.parse::<RevisionToken>() else { return false };
+    let reached = |sidecar: &pb::Sidecar| {
+        let applied = sidecar.applied.parse::<RevisionToken>();
+        applied.is_ok_and(|applied| applied.store == token.store && applied.revision >= token.revision)
+    };
+    lists.iter().flatten().any(|it| it.instance == instance && it.connected && reached(it))
 }
 
 // === impl ControlPlane ===
@@ -90,17 +133,12 @@ impl ControlPlane {
         request
     }
 
-    /// Whether all have applied it before the time is over.
-    async fn await_applied(&mut self, token: &str, until: Instant) -> anyhow::Result<bool> {
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = prost_types::Duration::try_from(left.min(STEP)).ok();
-            let request = self.request(pb::AwaitAppliedRequest { revision_token: token.to_owned(), timeout });
-            let answer = self.client.await_applied(request).await.map_err(|status| explain(&status))?;
-            if answer.get_ref().everywhere || left.is_zero() {
-                return Ok(answer.get_ref().everywhere);
-            }
-        }
+    /// Waits until all of its sidecars have applied it, at most so long; says which have not.
+    async fn await_applied(&mut self, token: &str, limit: Duration) -> anyhow::Result<pb::AwaitAppliedResponse> {
+        let timeout = prost_types::Duration::try_from(limit).ok();
+        let request = self.request(pb::AwaitAppliedRequest { revision_token: token.to_owned(), timeout });
+        let answer = self.client.await_applied(request).await.map_err(|status| explain(&status))?;
+        Ok(answer.into_inner())
     }
 
     async fn sidecars(&mut self) -> anyhow::Result<Vec<pb::Sidecar>> {
@@ -132,4 +170,28 @@ fn shown(address: &str, sidecars: &[pb::Sidecar]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STORE: &str = "7f1c2c1e3a524b7c9a510d2f6f3b8e44";
+
+    fn sidecar(instance: &str, connected: bool, revision: u64) -> pb::Sidecar {
+        let applied = format!("{STORE}.{revision}");
+        pb::Sidecar { instance: instance.to_owned(), connected, applied, ..pb::Sidecar::default() }
+    }
+
+    /// The control plane that it left does not know that it goes on elsewhere.
+    #[test]
+    fn a_sidecar_that_went_to_another_control_plane_is_what_that_one_says() {
+        let lists = [vec![sidecar("a", false, 3), sidecar("b", true, 9)], vec![sidecar("a", true, 7)]];
+        let has = |instance: &str, revision: u64| has_applied(&lists, instance, &format!("{STORE}.{revision}"));
+        assert!(has("a", 7) && !has("a", 8) && has("b", 9));
+        assert!(!has("c", 1), "nobody knows it");
+        let away = [vec![sidecar("a", false, 9)]];
+        assert!(!has_applied(&away, "a", &format!("{STORE}.7")), "it may answer from before");
+        assert!(!has_applied(&lists, "a", "8f1c2c1e3a524b7c9a510d2f6f3b8e44.1"), "revisions of another store");
+    }
 }

@@ -17,7 +17,7 @@ use super::bootstrap::{BootstrapError, open_store};
 use super::control_plane::ControlPlane;
 use super::http::{self, Pages};
 use super::listener::{self, ListenError, SocketFile};
-use super::shutdown::{Shutdown, ShutdownSignal, asked_to_end};
+use super::shutdown::{EndSignals, Shutdown, ShutdownSignal};
 use super::sidecar::{CheckSide, Following, Leaving, end_health};
 use crate::clock::Clock;
 use crate::config::resolved::{Config, DrainConfig, Role, UpstreamConfig};
@@ -190,24 +190,23 @@ impl Process<'_> {
         let (shutdown, end) = Shutdown::new();
         let mut listeners = JoinSet::new();
         let (health, _) = tonic_health::server::health_reporter();
+        // Whoever has read that it listens may ask it to end.
+        let mut signals = EndSignals::listen().map_err(ServerError::System)?;
         sockets.announce();
         let file = self.spawn_listeners(sockets, &health, &end, &mut listeners).await?;
         let told = self.answers_checks().then(|| tokio::spawn(self.check.report_health(health.clone(), end.clone())));
         started();
         let ended = tokio::select! {
-            signal = asked_to_end() => match signal {
-                Ok(signal) => {
-                    tracing::info!(signal, "draining");
-                    Ok(())
-                }
-                Err(source) => Err(ServerError::System(source)),
-            },
+            signal = signals.next() => {
+                tracing::info!(signal, "draining");
+                Ok(())
+            }
             ended = first_end(&mut listeners) => Err(ended),
             ended = first_end(&mut background), if !background.is_empty() => Err(ended),
         };
         tokio::select! {
             () = self.drain(&health, told, file, &shutdown, listeners) => {}
-            _ = asked_to_end() => tracing::warn!("asked to end a second time; calls under way are given up"),
+            _ = signals.next() => tracing::warn!("asked to end a second time; calls under way are given up"),
         }
         tracing::info!("ended");
         ended

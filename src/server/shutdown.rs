@@ -1,6 +1,6 @@
 //! The end of a process: a signal, health first, then the listeners, then whatever is still under way.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// How far the end of the process has come.
@@ -68,15 +68,29 @@ impl ShutdownSignal {
     }
 }
 
-/// Returns when the process is asked to end: SIGTERM or SIGINT.
-///
-/// # Errors
-/// Where the process may not listen to signals.
-pub async fn asked_to_end() -> std::io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// The signals that ask a process to end: SIGTERM and SIGINT.
+#[derive(Debug)]
+pub struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+// === impl EndSignals ===
+
+impl EndSignals {
+    /// From here on they are heard, and no longer end the process at once.
+    ///
+    /// # Errors
+    /// Where the process may not listen to signals.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Returns the name of the next one that comes.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

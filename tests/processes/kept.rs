@@ -178,3 +178,15 @@ fn a_key_that_cannot_be_read_ends_the_start_with_its_name() {
     let text = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
     assert!(!output.status.success() && text.contains("/nowhere/key.pem"), "{text}");
 }
+
+#[test]
+fn a_process_that_says_it_listens_ends_in_order_when_it_is_asked_to() {
+    let home = Home::new();
+    for _ in 0..5 {
+        let mut control = home.control_plane();
+        control.listener("admin");
+        control.terminate();
+        let status = control.wait_exit(PATIENCE);
+        assert!(status.success(), "{status}: {}", control.transcript());
+    }
+}

@@ -75,6 +75,11 @@ impl Cluster {
         self.members.iter().map(|member| member.client.clone()).collect()
     }
 
+    /// The process id of a member that runs.
+    pub fn process(&self, index: usize) -> u32 {
+        self.running(index).id()
+    }
+
     /// The PEM file of the authority, the certificate (`client`) or its key.
     pub fn pem(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

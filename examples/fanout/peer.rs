@@ -1,0 +1,144 @@
+//! What is watched: a control plane, and etcd with nothing around it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use doorward::proto::doorward as pb;
+use doorward::proto::doorward::group_service_client::GroupServiceClient;
+use tonic::transport::{Channel, Endpoint};
+
+use self::wire::kv_client::KvClient;
+use self::wire::request_op::Request;
+use self::wire::{PutRequest, RequestOp, TxnRequest};
+use crate::support::etcd::{Cluster, Options};
+use crate::support::server::{Caller, Server};
+
+/// etcd's messages, of the proto that the store is made with.
+#[expect(
+    clippy::enum_variant_names,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    unreachable_pub,
+    reason = "generated; the documentation is in the proto"
+)]
+pub(crate) mod wire {
+    tonic::include_proto!("etcdserverpb");
+}
+
+const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";
+const STATE: &str = "
+account: {id: 5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f, name: Example}
+";
+/// The key that is watched in etcd.
+pub(crate) const KEY: &[u8] = b"/fanout";
+/// Bytes of its value: about what an event of the control plane has.
+const VALUE: usize = 300;
+
+/// A server with streams.
+pub(crate) trait Peer {
+    /// Its process.
+    fn process(&self) -> u32;
+
+    /// How a receiver is told of it.
+    fn arguments(&self) -> Vec<String>;
+
+    /// Commits one small change; gives the revision by which the streams know it.
+    async fn commit(&self, number: usize) -> anyhow::Result<u64>;
+}
+
+/// A control plane on an embedded store.
+pub(crate) struct ControlPlane {
+    server: Server,
+    address: String,
+    token: PathBuf,
+    caller: Caller,
+    group: String,
+}
+
+/// One etcd.
+pub(crate) struct Etcd {
+    cluster: Cluster,
+    address: String,
+    channel: Channel,
+}
+
+// === impl ControlPlane ===
+
+impl ControlPlane {
+    pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
+        let (state, data) = (folder.join("state.yaml"), folder.join("data"));
+        fs::write(&state, STATE)?;
+        let listen = ["control-plane", "--admin-listen", "127.0.0.1:0", "--metrics-listen", "off"];
+        let (data_flag, state_flag) = ("--data-directory".as_ref(), "--state".as_ref());
+        let places = [data_flag, data.as_os_str(), state_flag, state.as_os_str()];
+        let server = Server::start(listen.map(AsRef::as_ref).into_iter().chain(places))?;
+        let address = server.listening("admin")?;
+        let token = |role| data.join(format!("credentials/{role}.token"));
+        let caller = Caller::connect(&address, Some(&token("root"))).await?;
+        let group = pb::Group { name: "Readers".to_owned(), ..pb::Group::default() };
+        let create = pb::CreateGroupRequest {
+            account: ACCOUNT.to_owned(),
+            group: Some(group),
+            ..pb::CreateGroupRequest::default()
+        };
+        let mut groups = GroupServiceClient::new(caller.channel.clone());
+        let group = groups.create_group(caller.request(create)?).await?.into_inner().group.context("no group")?.id;
+        Ok(Self { server, address, token: token("watch"), caller, group })
+    }
+}
+
+impl Peer for ControlPlane {
+    fn process(&self) -> u32 {
+        self.server.id()
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let token = self.token.to_string_lossy().into_owned();
+        ["--address", &self.address, "--token-file", &token].map(str::to_owned).into()
+    }
+
+    async fn commit(&self, number: usize) -> anyhow::Result<u64> {
+        let description = format!("Change {number}");
+        let group =
+            pb::Group { id: self.group.clone(), name: "Readers".to_owned(), description, ..pb::Group::default() };
+        let update = pb::UpdateGroupRequest {
+            account: ACCOUNT.to_owned(),
+            group: Some(group),
+            ..pb::UpdateGroupRequest::default()
+        };
+        let mut groups = GroupServiceClient::new(self.caller.channel.clone());
+        let answer = groups.update_group(self.caller.request(update)?).await?.into_inner();
+        Ok(answer.group.and_then(|group| group.metadata).context("no metadata")?.revision)
+    }
+}
+
+// === impl Etcd ===
+
+impl Etcd {
+    pub(crate) async fn start() -> anyhow::Result<Option<Self>> {
+        let Some(cluster) = Cluster::start(Options::SINGLE) else { return Ok(None) };
+        let address = cluster.endpoints().first().context("no member")?.trim_start_matches("http://").to_owned();
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;
+        Ok(Some(Self { cluster, address, channel }))
+    }
+}
+
+impl Peer for Etcd {
+    fn process(&self) -> u32 {
+        self.cluster.process(0)
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        ["--address", &self.address].map(str::to_owned).into()
+    }
+
+    async fn commit(&self, number: usize) -> anyhow::Result<u64> {
+        let mut value = format!("Change {number}").into_bytes();
+        value.resize(VALUE, b' ');
+        let put = Request::RequestPut(PutRequest { key: KEY.into(), value: value.into() });
+        let txn = TxnRequest { success: vec![RequestOp { request: Some(put) }], ..TxnRequest::default() };
+        let answer = KvClient::new(self.channel.clone()).txn(txn).await?.into_inner();
+        Ok(answer.header.context("no header")?.revision.cast_unsigned())
+    }
+}
