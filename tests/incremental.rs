@@ -22,6 +22,7 @@ use doorward::snapshot::build::Snapshot;
 use edits::{Edit, Pool};
 use reference::engine;
 use reference::generate::{Choices, World, question, world};
+use reference::moves::with_moves;
 use reference::{Answer, Question};
 
 /// Pairs of states.
@@ -97,7 +98,8 @@ impl Walk<'_> {
     /// Whether both builds took the state.
     fn step(&mut self, changes: &[Change], seeded: &mut Seeded) -> bool {
         let revision = self.state.revision.next().expect("a revision");
-        self.state.apply(revision, changes).expect("the account is there");
+        let moved = with_moves(&self.state, changes);
+        self.state.apply(revision, &moved).expect("the changes fit");
         let whole = Snapshot::build(self.store, &self.state, None);
         let next = Snapshot::build(self.store, &self.state, Some(&self.good));
         match (whole, next) {

@@ -16,6 +16,7 @@ use libfuzzer_sys::fuzz_target;
 
 use crate::reference::engine;
 use crate::reference::generate::{Choices, World, question, world};
+use crate::reference::moves::with_moves;
 
 /// Questions asked after each change.
 const QUESTIONS: usize = 4;
@@ -90,7 +91,8 @@ impl<'w> Walk<'w> {
 
     fn step(&mut self, changes: &[Change], choices: &mut Choices<'_>) {
         let revision = self.state.revision.next().expect("a revision");
-        self.state.apply(revision, changes).expect("the account is there");
+        let moved = with_moves(&self.state, changes);
+        self.state.apply(revision, &moved).expect("the changes fit");
         let whole = Snapshot::build(self.store, &self.state, None);
         let next = Snapshot::build(self.store, &self.state, Some(&self.good));
         match (whole, next) {

@@ -17,6 +17,7 @@ mod evaluate;
 mod expand;
 pub mod forget;
 pub mod generate;
+pub mod moves;
 mod question;
 mod statefile;
 mod text;
