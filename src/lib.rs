@@ -24,6 +24,8 @@ pub mod statefile;
 
 pub mod clock;
 
+pub mod durable;
+
 pub mod threads;
 
 pub mod signature;

@@ -1,7 +1,7 @@
 //! Sidecars never drift: whatever is committed, and however streams break, a sidecar ends at what the store has.
 //!
 //! A store is changed at random while sidecars follow it through a [`Weather`] that refuses, cuts, doubles, loses and alters
-//! events. Sidecars and control planes are begun anew, clocks jump. After each round it is quiet, and then each sidecar has the
+//! events. Sidecars and control planes are begun anew, the log is compacted, clocks jump. After each round it is quiet, and then each sidecar has the
 //! digest of its scope of the store, and decides as a build from nothing does, and as the reference does. Everything that is
 //! chosen is chosen from a seed, which is printed; the tasks of the runtime take their own turns.
 //!
@@ -13,7 +13,7 @@
 mod edits;
 #[path = "reference/mod.rs"]
 mod reference;
-#[path = "convergence/seeded.rs"]
+#[path = "incremental/seeded.rs"]
 mod seeded;
 #[path = "convergence/sidecar.rs"]
 mod sidecar;
@@ -33,10 +33,11 @@ use doorward::model::revision::Revision;
 use doorward::model::scope::{Environments, Scope};
 use doorward::model::state::State;
 use doorward::snapshot::build::Snapshot;
-use doorward::store::api::{CommitEffect, Store, StoreError};
+use doorward::store::api::{CommitEffect, Retention, Store, StoreError};
 use doorward::store::memory;
 use edits::{Edit, Pool};
 use reference::generate::{Choices, World, question, world};
+use reference::moves::moved;
 use reference::{Reference, engine};
 use seeded::Seeded;
 use sidecar::Sidecar;
@@ -73,15 +74,12 @@ fn edits_between(from: &State, to: &State, seeded: &mut Seeded) -> Vec<StoreEdit
     edits
 }
 
-/// A policy or an object of another environment is another one: it goes before it comes.
+/// A policy of another level is another one: it goes before it comes.
 fn with_moves(state: &State, edits: &[StoreEdit]) -> Vec<StoreEdit> {
     let mut all = Vec::new();
     for edit in edits {
         if let StoreEdit::Put(object) = edit {
-            let old = state.record(&object.key());
-            if old.is_some_and(|old| old.value.environment() != object.environment()) {
-                all.push(StoreEdit::Delete(object.key()));
-            }
+            all.extend(moved(state, object).map(StoreEdit::Delete));
         }
         all.push(edit.clone());
     }
@@ -106,6 +104,7 @@ struct Seen {
     crashes: usize,
     planes: usize,
     jumps: usize,
+    compactions: usize,
     asked: usize,
 }
 
@@ -116,7 +115,7 @@ impl Run {
         let store: Arc<dyn Store> = Arc::new(memory::open().expect("a store in memory"));
         let clocks = Clocks::default();
         let planes = Planes::new(Arc::clone(&store), clocks.clock());
-        Self { store, clocks, planes, sidecars: Vec::new(), seeded: Seeded(seed), seen: Seen::default() }
+        Self { store, clocks, planes, sidecars: Vec::new(), seeded: Seeded::new(seed), seen: Seen::default() }
     }
 
     fn commit(&mut self, edits: &[StoreEdit]) {
@@ -148,11 +147,20 @@ impl Run {
                 self.planes.restart();
                 self.seen.planes += 1;
             }
+            4 => {
+                let retention = Retention {
+                    commits: self.seeded.below(4) as u64,
+                    requests: Duration::from_hours(1),
+                    audit: Duration::from_hours(1),
+                };
+                self.store.compact(&retention, self.clocks.now()).expect("a store that can be compacted");
+                self.seen.compactions += 1;
+            }
             3 => {
                 self.clocks.jump(&mut self.seeded);
                 self.seen.jumps += 1;
             }
-            4..8 => tokio::time::sleep(Duration::from_secs(self.seeded.below(20) as u64)).await,
+            5..8 => tokio::time::sleep(Duration::from_secs(self.seeded.below(20) as u64)).await,
             _ => tokio::task::yield_now().await,
         }
     }
@@ -275,7 +283,11 @@ async fn sidecars_converge_whatever_happens() {
     let weathered = run.planes.seen();
     println!("{:?} {weathered:?}", run.seen);
     assert!(run.seen.rounds > 5 && run.seen.asked > 300, "{:?}", run.seen);
-    assert!(run.seen.restarts * run.seen.crashes * run.seen.planes * run.seen.jumps > 0, "{:?}", run.seen);
+    assert!(
+        run.seen.restarts * run.seen.crashes * run.seen.planes * run.seen.jumps * run.seen.compactions > 0,
+        "{:?}",
+        run.seen
+    );
     assert!(weathered.iter().all(|(_, count)| *count > 0), "{weathered:?}");
     assert_eq!(run.store.state().revision, Revision::new(run.seen.commits as u64));
 }

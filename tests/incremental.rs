@@ -11,6 +11,8 @@
 mod edits;
 #[path = "reference/mod.rs"]
 mod reference;
+#[path = "incremental/seeded.rs"]
+mod seeded;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ use reference::engine;
 use reference::generate::{Choices, World, question, world};
 use reference::moves::with_moves;
 use reference::{Answer, Question};
+use seeded::Seeded;
 
 /// Pairs of states.
 const PAIRS: u64 = 500;
@@ -33,29 +36,6 @@ const STATE_BYTES: usize = 1_024;
 const EDITS: usize = 12;
 /// Questions asked after each change.
 const QUESTIONS: usize = 12;
-
-/// `SplitMix64`.
-struct Seeded(u64);
-
-// === impl Seeded ===
-
-impl Seeded {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).expect("less than the limit")
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        std::iter::repeat_with(|| self.next().to_le_bytes()).flatten().take(count).collect()
-    }
-}
 
 fn records(state: &State) -> BTreeMap<ObjectKey, Record<Object>> {
     state.records().map(|record| (record.value.key(), record)).collect()
@@ -149,7 +129,7 @@ impl Walk<'_> {
 
 #[test]
 fn an_incremental_build_is_a_whole_build() {
-    let mut seeded = Seeded(11);
+    let mut seeded = Seeded::new(11);
     let (mut all, mut pool) = (Seen::default(), Pool::default());
     for _ in 0..PAIRS {
         let first = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
@@ -194,7 +174,7 @@ fn an_incremental_build_is_a_whole_build() {
 /// The records of an account are the same again after a reset, and nothing of them is shared: still nothing is touched.
 #[test]
 fn a_state_that_was_sent_again_is_built_upon_the_same() {
-    let mut seeded = Seeded(12);
+    let mut seeded = Seeded::new(12);
     let world = world(&mut Choices::new(&seeded.bytes(STATE_BYTES)));
     let store = StoreId::random();
     let before = Snapshot::build(store, &world.state, None).expect("the state compiles");

@@ -25,12 +25,13 @@ const ROOMS: &str = "
     identity:  model lang compile eval snapshot
     edge:      model lang compile eval snapshot identity
 
-    store:     model
+    store:     model durable
     iam:       model lang compile store
     statefile: model lang compile store iam
     protocol:  model lang compile store iam statefile
 
     clock:     model
+    durable:
     threads:   compile
     signature: model
     telemetry: model snapshot
@@ -38,8 +39,8 @@ const ROOMS: &str = "
     proto:     model
 
     services:  model lang compile eval snapshot identity edge store iam statefile protocol clock signature telemetry proto
-    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock threads signature telemetry proto
-    server:    model lang compile eval snapshot identity edge store iam statefile protocol clock signature telemetry config proto services sync
+    sync:      model lang compile eval snapshot identity edge store iam statefile protocol clock durable threads signature telemetry proto
+    server:    model lang compile eval snapshot identity edge store iam statefile protocol clock durable signature telemetry config proto services sync
     cli:       model lang compile eval snapshot workload identity edge store iam statefile protocol clock telemetry config services sync proto server
     main:      cli
     lib:

@@ -3,6 +3,7 @@
 //! Messages are destructured without `..`, so that a new field of a proto breaks the build until somebody decides about it.
 
 mod global;
+mod reset;
 mod scope;
 
 use std::str::FromStr;
@@ -20,6 +21,7 @@ use crate::model::object::{Change, Object, ObjectKey, Record};
 use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
 use global::{global, to_global};
+pub use reset::{Cover, chunks};
 pub use scope::from_scope;
 
 /// A message that is no object: the update is refused.

@@ -5,7 +5,7 @@
 //! message that Watch sends. A file is written under another name, made durable and renamed, so that the name always leads to
 //! a whole file. Beside it lies a mark with the newest revision that was ever kept: an older file in its place is refused.
 
-use std::fs::{DirBuilder, File};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,13 +16,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::apply::{Applied, EventRejected, Moved, Step, Trust};
 use super::publish::Served;
-use crate::model::digest::Digest;
+use crate::durable::{make_folder, sync_names};
 use crate::model::moment::Moment;
 use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
-use crate::model::scope::Scope;
 use crate::model::state::State;
 use crate::proto::doorward as pb;
-use crate::proto::object::from_record;
+use crate::proto::object::{Cover, chunks};
 use crate::signature::Statement;
 
 /// The first bytes of a file.
@@ -33,8 +32,6 @@ const FILE_NAME: &str = "sidecar.snapshot";
 const MARK_NAME: &str = "sidecar.mark";
 /// Bytes of a frame: a chunk is half a megabyte, a single object may be larger.
 const FRAME_BYTES: u32 = 16 * 1024 * 1024;
-/// Bytes of objects in a frame, about.
-const CHUNK_BYTES: usize = 512 * 1024;
 
 /// The place of the last good snapshot. A cheap clone.
 #[derive(Debug, Clone)]
@@ -222,7 +219,7 @@ impl SavedSnapshot {
         drop(out);
         draft.as_file().sync_all()?;
         draft.persist(path).map_err(|error| error.error)?;
-        File::open(&self.folder)?.sync_all()
+        sync_names(&self.folder)
     }
 
     fn write(&self, served: &Served, out: impl Write) -> io::Result<()> {
@@ -240,7 +237,10 @@ impl SavedSnapshot {
         writing.bytes(MAGIC)?;
         writing.bytes(&VERSION.to_le_bytes())?;
         writing.frame(&serde_json::to_vec(&header)?)?;
-        writing.chunks(*store, state, digest)?;
+        let token = RevisionToken { store: *store, revision: state.revision };
+        for chunk in chunks(state.records(), Cover { token, digest, signature: Vec::new() }) {
+            writing.frame(&chunk.encode_to_vec())?;
+        }
         let Writing { mut out, hash } = writing;
         out.write_all(&hash.finalize())
     }
@@ -259,30 +259,6 @@ impl<W: Write> Writing<W> {
         let length = length.ok_or_else(|| io::Error::other("an object is larger than a frame"))?;
         self.bytes(&length.to_le_bytes())?;
         self.bytes(bytes)
-    }
-
-    fn chunks(&mut self, store: StoreId, state: &State, digest: Digest) -> io::Result<()> {
-        let chunk = |first, last, objects| pb::Reset {
-            store_id: store.to_string(),
-            revision: state.revision.get(),
-            first,
-            last,
-            objects,
-            digest: digest.as_bytes().to_vec(),
-            signature: Vec::new(),
-        };
-        let (mut objects, mut bytes, mut first) = (Vec::new(), 0, true);
-        for record in Scope::everything().records(state) {
-            let object = from_record(&record);
-            let size = object.encoded_len();
-            if bytes > 0 && bytes + size > CHUNK_BYTES {
-                self.frame(&chunk(first, false, std::mem::take(&mut objects)).encode_to_vec())?;
-                (bytes, first) = (0, false);
-            }
-            objects.push(object);
-            bytes += size;
-        }
-        self.frame(&chunk(first, true, objects).encode_to_vec())
     }
 }
 
@@ -374,15 +350,6 @@ impl<R: Read> Reading<'_, R> {
     fn damaged(&self, problem: impl std::fmt::Display) -> Unusable {
         Unusable::Damaged { path: self.path.to_owned(), problem: problem.to_string() }
     }
-}
-
-/// Makes the folder, and those above it, for this user alone.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Planes {
     }
 
     pub(crate) fn source(&self, seed: u64) -> LocalSource<WatchServiceServer<Way>> {
-        let seeded = Arc::new(Mutex::new(Seeded(seed ^ 0x57_A7_E0)));
+        let seeded = Arc::new(Mutex::new(Seeded::new(seed ^ 0x57_A7_E0)));
         LocalSource::new(WatchServiceServer::new(Way { planes: self.clone(), seeded }))
     }
 

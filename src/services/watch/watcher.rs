@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::Shared;
 use super::encoded::Encoded;
-use super::image::{Image, Part};
+use super::image::{Part, Telling};
 use super::request::Subscription;
 use super::sidecars::Presence;
 use super::window::{Head, Next};
@@ -42,8 +42,8 @@ pub(super) struct Watcher {
 enum Phase {
     /// It needs a whole state.
     Fresh,
-    /// It is told a whole state, and this chunk is next.
-    Resetting { image: Arc<Image>, next: usize },
+    /// It is told a whole state.
+    Resetting(Telling),
     /// It was told everything up to this revision.
     Following(Revision),
     /// It is told nothing more.
@@ -100,16 +100,12 @@ impl Watcher {
         loop {
             match &mut self.phase {
                 Phase::Fresh => {
-                    let image = self.shared.images.of(&self.scope, &self.shared.window).await?;
                     self.shared.metrics.watch_reset();
-                    self.phase = Phase::Resetting { image, next: 0 };
+                    self.phase = Phase::Resetting(self.shared.images.of(&self.scope, &self.shared.window));
                 }
-                Phase::Resetting { image, next } => match image.part(*next).await {
-                    Part::Chunk(chunk) => {
-                        *next += 1;
-                        return Ok(chunk);
-                    }
-                    Part::End => self.phase = Phase::Following(image.revision),
+                Phase::Resetting(telling) => match telling.next().await {
+                    Part::Chunk(chunk) => return Ok(chunk),
+                    Part::End => self.phase = Phase::Following(telling.revision()),
                     Part::Gone => self.phase = Phase::Fresh,
                 },
                 Phase::Following(at) => {

@@ -1,12 +1,13 @@
 //! How a backup is written: beside its name, and renamed when it is whole and durable.
 
-use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
+
+use crate::durable::sync_names;
 
 use super::super::dump::{DumpError, Head, Row, Sink};
 use super::super::format::encode;
@@ -73,7 +74,7 @@ impl Writer {
             ErrorKind::AlreadyExists => taken(&path),
             _ => denied(error.error),
         })?;
-        File::open(&folder).and_then(|folder| folder.sync_all()).map_err(denied)?;
+        sync_names(&folder).map_err(denied)?;
         Ok(verified)
     }
 }

@@ -1,6 +1,5 @@
 //! The file of a store: how it is made, what is refused instead of opened.
 
-use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use redb::backends::FileBackend;
 use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, StorageError};
 use tempfile::NamedTempFile;
 
+use crate::durable::{make_folder, sync_names};
 use crate::model::revision::StoreId;
 
 use super::super::api::StoreError;
@@ -160,27 +160,4 @@ impl Medium for StoreFile {
 
 fn access(place: &Path, source: io::Error) -> StoreError {
     StoreError::Access { place: place.display().to_string(), source }
-}
-
-/// Makes the folder, and those above it, for this user alone.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Makes the name of a new file durable, and as far as this process may the names of the folders it is in.
-fn sync_names(folder: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    let folder = folder.canonicalize()?;
-    File::open(&folder)?.sync_all()?;
-    for above in folder.ancestors().skip(1) {
-        // A folder that was there before may be closed to this process: its name is durable already.
-        let _ = File::open(above).and_then(|it| it.sync_all());
-    }
-    Ok(())
 }
