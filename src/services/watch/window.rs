@@ -1,6 +1,7 @@
 //! The window: the commits that a watcher can go on with. What lies before it is told by a reset.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
@@ -19,8 +20,10 @@ use crate::proto::object::{from_change, from_timestamp};
 pub(super) const COMMITS: usize = 10_000;
 /// Bytes of events that are kept.
 const BYTES: usize = 64 * 1024 * 1024;
-/// Commits whose sums are kept, about 8 KiB each. An older one is had in the scopes somebody asked for in time.
+/// Commits whose sums are kept: those that a watcher of a part of the state can go on with.
 const SUMMED: usize = 1_024;
+/// Bytes of events that are kept in scopes.
+const SCOPED_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of an event; a commit that comes to more is told by a reset, which is cut into chunks.
 const EVENT_BYTES: usize = 8 * 1024 * 1024;
 
@@ -29,6 +32,8 @@ pub(super) struct Window {
     ring: RwLock<Ring>,
     head: watch::Sender<Head>,
     seal: Seal,
+    /// Bytes of the events that are kept in scopes.
+    scoped_bytes: AtomicUsize,
 }
 
 /// Where the window ends.
@@ -69,8 +74,8 @@ pub(super) struct Commit {
 struct Scoped {
     /// `None` once the commit is old.
     sums: Option<Sums>,
-    /// `None` for a scope in which nothing happened.
-    events: HashMap<Arc<Scope>, Option<Encoded>>,
+    /// Of scopes that hold a part of it, once somebody asked.
+    events: HashMap<Arc<Scope>, Encoded>,
 }
 
 // INVARIANT: the commits follow each other without a gap, the first one upon `start`.
@@ -89,7 +94,7 @@ impl Window {
     /// An empty window, behind the state with these sums.
     pub(super) fn new(start: Revision, sums: Sums, seal: Seal) -> Self {
         let head = watch::Sender::new(Head { revision: start, failed: false });
-        Self { ring: RwLock::new(Ring::new(start, sums)), head, seal }
+        Self { ring: RwLock::new(Ring::new(start, sums)), head, seal, scoped_bytes: AtomicUsize::new(0) }
     }
 
     /// Told of each new commit, and when the store cannot be read.
@@ -100,13 +105,15 @@ impl Window {
     /// Adds the next commit.
     pub(super) fn push(&self, commit: Commit, sums: Sums) {
         let revision = commit.revision;
-        self.write().push(commit, sums);
+        let freed = self.write().push(commit, sums);
+        self.scoped_bytes.fetch_sub(freed, Ordering::Relaxed);
         self.head.send_replace(Head { revision, failed: false });
     }
 
     /// Begins anew behind a state: what came before cannot be told by changes.
     pub(super) fn restart(&self, start: Revision, sums: Sums) {
-        *self.write() = Ring::new(start, sums);
+        let freed = self.write().begin_anew(start, sums);
+        self.scoped_bytes.fetch_sub(freed, Ordering::Relaxed);
         self.head.send_replace(Head { revision: start, failed: false });
     }
 
@@ -146,22 +153,27 @@ impl Window {
         if scope.is_everything() {
             return Next::Event(commit.revision, commit.everything.clone());
         }
+        if !commit.holds(scope) {
+            return Next::Silent(commit.revision);
+        }
+        // INVARIANT: whoever holds a commit's lock does not ask for the ring's; the other way round is the order.
+        let known = commit.scoped().events.get(scope).cloned();
+        let event = known.or_else(|| self.make(commit, scope));
+        event.map_or(Next::TooOld, |event| Next::Event(commit.revision, event))
+    }
+
+    /// The event of a commit in a scope that holds a part of it; `None` where its digest is not known any more.
+    fn make(&self, commit: &Commit, scope: &Arc<Scope>) -> Option<Encoded> {
+        let after = self.read().last_of(scope, commit.revision);
         let mut scoped = commit.scoped();
-        let Scoped { sums, events } = &mut *scoped;
-        let known = events.get(scope).cloned();
-        let told = match (known, sums) {
-            (Some(known), _) => known,
-            (None, None) => return Next::TooOld,
-            (None, Some(sums)) => {
-                let event = commit.holds(scope).then(|| {
-                    let after = self.read().last_of(scope, commit.revision);
-                    commit.event(scope, after, scope.digest(sums), &self.seal)
-                });
-                events.insert(Arc::clone(scope), event.clone());
-                event
-            }
-        };
-        told.map_or(Next::Silent(commit.revision), |event| Next::Event(commit.revision, event))
+        let digest = scope.digest(scoped.sums.as_ref()?);
+        let event = commit.event(scope, after, digest, &self.seal);
+        // Past the limit it is made for each watcher: a change of the global level is in all scopes.
+        if self.scoped_bytes.fetch_add(event.len(), Ordering::Relaxed) > SCOPED_BYTES {
+            self.scoped_bytes.fetch_sub(event.len(), Ordering::Relaxed);
+            return Some(event);
+        }
+        Some(scoped.events.entry(Arc::clone(scope)).or_insert(event).clone())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Ring> {
@@ -184,29 +196,36 @@ impl Ring {
         self.commits.back().map_or(self.start, |commit| commit.revision)
     }
 
-    fn push(&mut self, commit: Commit, sums: Sums) {
+    /// Adds a commit; gives the bytes of the scoped events that are not kept any more.
+    fn push(&mut self, commit: Commit, sums: Sums) -> usize {
         let size = commit.everything.len();
         if size > EVENT_BYTES {
-            *self = Self::new(commit.revision, sums);
-            return;
+            return self.begin_anew(commit.revision, sums);
         }
         self.sums = sums;
         self.bytes += size;
         self.commits.push_back(Arc::new(commit));
+        let mut freed = 0;
         while self.commits.len() > COMMITS || self.bytes > BYTES {
-            self.forget_first();
+            freed += self.forget_first();
         }
-        if let Some(old) = self.commits.len().checked_sub(SUMMED + 1).and_then(|place| self.commits.get(place)) {
-            old.scoped().sums = None;
-        }
+        let old = self.commits.len().checked_sub(SUMMED + 1).and_then(|place| self.commits.get(place));
+        freed + old.map_or(0, |old| old.scoped().forget())
     }
 
-    fn forget_first(&mut self) {
-        if let Some(first) = self.commits.pop_front() {
-            self.bytes = self.bytes.saturating_sub(first.everything.len());
-            self.start = first.revision;
-            self.start_sums.clone_from(&first.scoped().sums);
-        }
+    fn forget_first(&mut self) -> usize {
+        let Some(first) = self.commits.pop_front() else { return 0 };
+        self.bytes = self.bytes.saturating_sub(first.everything.len());
+        self.start = first.revision;
+        let mut scoped = first.scoped();
+        self.start_sums.clone_from(&scoped.sums);
+        scoped.forget()
+    }
+
+    /// Forgets everything; gives the bytes of the scoped events.
+    fn begin_anew(&mut self, start: Revision, sums: Sums) -> usize {
+        let before = std::mem::replace(self, Self::new(start, sums));
+        before.commits.iter().map(|commit| commit.scoped().forget()).sum()
     }
 
     fn after(&self, revision: Revision) -> Result<Arc<Commit>, Next> {
@@ -231,6 +250,16 @@ impl Ring {
     fn last_of(&self, scope: &Scope, revision: Revision) -> Revision {
         let before = self.commits.iter().rev().skip_while(|commit| commit.revision >= revision);
         before.filter(|commit| commit.holds(scope)).map(|commit| commit.revision).next().unwrap_or(self.start)
+    }
+}
+
+// === impl Scoped ===
+
+impl Scoped {
+    /// Forgets what belongs to scopes; gives the bytes of that.
+    fn forget(&mut self) -> usize {
+        self.sums = None;
+        std::mem::take(&mut self.events).values().map(Encoded::len).sum()
     }
 }
 

@@ -104,17 +104,85 @@ fn a_change_says_behind_which_revision_nothing_of_its_scope_is_missing() {
 }
 
 #[test]
-fn an_old_commit_is_told_in_the_scopes_that_asked_in_time() {
+fn an_old_commit_is_told_to_those_who_see_everything_and_to_those_who_miss_nothing() {
     let mut fixture = Fixture::new();
     fixture.commit(vec![environment(1, "a")]);
-    let early = fixture.change(5, &of_account(1));
+    fixture.change(5, &of_account(1));
     for number in 0..SUMMED {
         fixture.commit(vec![environment(2, &number.to_string())]);
     }
-    assert_eq!(fixture.change(5, &of_account(1)), early);
-    assert!(matches!(fixture.next(5, &of_account(2)), Next::TooOld), "nobody asked, and its sums are gone");
+    assert!(matches!(fixture.next(5, &of_account(1)), Next::TooOld), "its sums are gone");
+    assert!(matches!(fixture.next(5, &of_account(2)), Next::Silent(_)), "nothing of it is missed");
     assert_eq!(fixture.change(5, &Arc::new(Scope::everything())).revision, 6);
     assert!(matches!(fixture.next(6, &of_account(2)), Next::Event(..)));
+}
+
+/// What is kept for scopes is counted as it comes and as it goes.
+#[test]
+fn the_events_of_scopes_are_bounded_in_bytes() {
+    let mut fixture = Fixture::new();
+    let kept = |fixture: &Fixture| fixture.window.scoped_bytes.load(Ordering::Relaxed);
+    for number in 0..3 {
+        fixture.commit(vec![environment(1, &number.to_string())]);
+        fixture.change(5 + number, &of_account(1));
+    }
+    assert!(kept(&fixture) > 0);
+    let id = crate::model::id::BoundaryId::from_bytes([1; 16]);
+    let boundary =
+        crate::model::policy::Boundary { id, name: "B".parse().unwrap(), query: "x".repeat(EVENT_BYTES / 2) };
+    fixture.commit(vec![put(Object::Boundary(account_id(1), boundary))]);
+    let at = fixture.state.revision.get() - 1;
+    for number in 0..40 {
+        let more: [(AccountId, Environments); 2] =
+            [(account_id(1), Environments::All), (account_id(100 + number), Environments::All)];
+        fixture.change(at, &Arc::new(Scope::of(more.into())));
+    }
+    assert!(kept(&fixture) <= SCOPED_BYTES + EVENT_BYTES, "{}", kept(&fixture));
+    for number in 0..=SUMMED {
+        fixture.commit(vec![environment(2, &number.to_string())]);
+    }
+    assert_eq!(kept(&fixture), 0);
+}
+
+/// Watchers of a part, one who comes back and the reader take the locks at once: nobody waits for ever.
+#[test]
+fn watchers_who_come_back_and_commits_do_not_block_each_other() {
+    let mut fixture = Fixture::new();
+    fixture.commit(vec![environment(1, "a")]);
+    let window =
+        Arc::new(std::mem::replace(&mut fixture.window, Window::new(Revision::ZERO, Sums::default(), unsigned())));
+    let (done, finished) = std::sync::mpsc::channel();
+    for number in 0..4_u8 {
+        let (window, done) = (Arc::clone(&window), done.clone());
+        std::thread::spawn(move || {
+            for round in 0..3_000_u64 {
+                let at = Revision::new(5 + round / 2);
+                // A scope of its own each time, so that an event is made.
+                let only = Environments::Only([format!("e{round}").parse().unwrap()].into());
+                let scope = Arc::new(Scope::of([(account_id(1 + number % 2), only)].into()));
+                window.after(at, &scope);
+                window.continues(at, None, &scope);
+            }
+            done.send(()).unwrap();
+        });
+    }
+    for number in 0..1_500_u64 {
+        let account = put(Object::Account(Account {
+            id: account_id(1 + (number % 2) as u8),
+            name: format!("A {number}").parse().unwrap(),
+            strict_boundaries: false,
+        }));
+        let revision = fixture.state.revision.next().unwrap();
+        fixture.state.apply(revision, [&account]).unwrap();
+        let places = vec![Place { account: account.key().account(), environment: None }];
+        let sums = fixture.state.sums().clone();
+        let commit =
+            Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, [account].into(), places, sums.clone(), &unsigned());
+        window.push(commit, sums);
+    }
+    for _ in 0..4 {
+        finished.recv_timeout(std::time::Duration::from_mins(1)).expect("a thread that goes on");
+    }
 }
 
 #[test]
