@@ -1,5 +1,7 @@
 //! What the window keeps, what it forgets, and that each event is made once.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
 use crate::model::account::{Account, Environment};
 use crate::model::id::AccountId;
@@ -144,43 +146,46 @@ fn the_events_of_scopes_are_bounded_in_bytes() {
     assert_eq!(kept(&fixture), 0);
 }
 
-/// Watchers of a part, one who comes back and the reader take the locks at once: nobody waits for ever.
+/// Watchers of a part, those who come back and the reader take the locks at once: nobody waits for ever.
 #[test]
 fn watchers_who_come_back_and_commits_do_not_block_each_other() {
-    let mut fixture = Fixture::new();
-    fixture.commit(vec![environment(1, "a")]);
-    let window =
-        Arc::new(std::mem::replace(&mut fixture.window, Window::new(Revision::ZERO, Sums::default(), unsigned())));
+    let fixture = Fixture::new();
+    let Fixture { mut state, window } = fixture;
+    let (window, over) = (Arc::new(window), Arc::new(AtomicBool::new(false)));
     let (done, finished) = std::sync::mpsc::channel();
-    for number in 0..4_u8 {
-        let (window, done) = (Arc::clone(&window), done.clone());
+    for number in 0..4_usize {
+        let (window, over, done) = (Arc::clone(&window), Arc::clone(&over), done.clone());
         std::thread::spawn(move || {
-            for round in 0..3_000_u64 {
-                let at = Revision::new(5 + round / 2);
+            for round in 0_usize.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let head = window.head().borrow().revision;
+                let before = Revision::new(head.get() - 1);
                 // A scope of its own each time, so that an event is made.
-                let only = Environments::Only([format!("e{round}").parse().unwrap()].into());
-                let scope = Arc::new(Scope::of([(account_id(1 + number % 2), only)].into()));
-                window.after(at, &scope);
-                window.continues(at, None, &scope);
+                let only = Environments::Only([format!("e{number}-{round}").parse().unwrap()].into());
+                let scope = Arc::new(Scope::of([(account_id(1), only)].into()));
+                window.after(before, &scope);
+                window.continues(head, None, &scope);
             }
             done.send(()).unwrap();
         });
     }
-    for number in 0..1_500_u64 {
-        let account = put(Object::Account(Account {
-            id: account_id(1 + (number % 2) as u8),
-            name: format!("A {number}").parse().unwrap(),
-            strict_boundaries: false,
-        }));
-        let revision = fixture.state.revision.next().unwrap();
-        fixture.state.apply(revision, [&account]).unwrap();
-        let places = vec![Place { account: account.key().account(), environment: None }];
-        let sums = fixture.state.sums().clone();
-        let commit =
-            Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, [account].into(), places, sums.clone(), &unsigned());
-        window.push(commit, sums);
-    }
-    for _ in 0..4 {
+    std::thread::spawn(move || {
+        for number in 0..4_000 {
+            let name = format!("A {number}").parse().unwrap();
+            let account = put(Object::Account(Account { id: account_id(1), name, strict_boundaries: false }));
+            let revision = state.revision.next().unwrap();
+            state.apply(revision, [&account]).unwrap();
+            let places = vec![Place { account: account.key().account(), environment: None }];
+            let sums = state.sums().clone();
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            window.push(Commit::new(revision, at, [account].into(), places, sums.clone(), &unsigned()), sums);
+        }
+        over.store(true, Ordering::Relaxed);
+        done.send(()).unwrap();
+    });
+    for _ in 0..5 {
         finished.recv_timeout(std::time::Duration::from_mins(1)).expect("a thread that goes on");
     }
 }
