@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -172,7 +173,7 @@ impl Crash {
         let (answers, killed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let written = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
-            for writer in 0..WRITERS {
+            let begin = |writer: usize| {
                 let (answers, written, killed) = (&answers, &written, &killed);
                 scope.spawn(move || {
                     for number in 0.. {
@@ -184,10 +185,12 @@ impl Crash {
                             return;
                         }
                     }
-                });
-            }
+                })
+            };
+            let writers: Vec<_> = (0..WRITERS).map(begin).collect();
+            let all_ended = || writers.iter().all(ScopedJoinHandle::is_finished);
             // Random times are what this is about: the kill hits whatever part of a commit it happens to hit.
-            while answers.load(Ordering::SeqCst) < enough && server.runs() {
+            while answers.load(Ordering::SeqCst) < enough && server.runs() && !all_ended() {
                 std::thread::yield_now();
             }
             std::thread::sleep(pause);

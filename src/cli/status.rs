@@ -91,29 +91,30 @@ async fn await_everywhere(
     token: &str,
     until: Instant,
 ) -> anyhow::Result<(Vec<Vec<pb::Sidecar>>, bool)> {
+    let wanted: Option<RevisionToken> = token.parse().ok();
     loop {
-        let mut behind = BTreeSet::new();
         let left = until.saturating_duration_since(Instant::now());
         for plane in &mut *planes {
-            let answer = plane.await_applied(token, left.min(STEP)).await?;
-            behind.extend(answer.behind.into_iter().map(|sidecar| sidecar.instance));
+            plane.await_applied(token, left.min(STEP)).await?;
         }
         let lists = lists(planes).await?;
-        let everywhere = behind.iter().all(|instance| has_applied(&lists, instance, token));
+        let everywhere = wanted.is_some_and(|wanted| is_everywhere(&lists, wanted));
         if everywhere || left.is_zero() {
             return Ok((lists, everywhere));
         }
     }
 }
 
-/// Whether a sidecar is connected somewhere and has applied what `token` names.
-fn has_applied(lists: &[Vec<pb::Sidecar>], instance: &str, token: &str) -> bool {
-    let Ok(token) = token.parse::<RevisionToken>() else { return false };
-    let reached = |sidecar: &pb::Sidecar| {
+/// Whether each sidecar that anybody knows has applied the revision: as the one says that tells of it, or as another one does
+/// that it follows now.
+fn is_everywhere(lists: &[Vec<pb::Sidecar>], wanted: RevisionToken) -> bool {
+    let has = |sidecar: &pb::Sidecar| {
         let applied = sidecar.applied.parse::<RevisionToken>();
-        applied.is_ok_and(|applied| applied.store == token.store && applied.revision >= token.revision)
+        applied.is_ok_and(|applied| applied.store == wanted.store && applied.revision >= wanted.revision)
     };
-    lists.iter().flatten().any(|it| it.instance == instance && it.connected && reached(it))
+    let all = || lists.iter().flatten();
+    let elsewhere: BTreeSet<&str> = all().filter(|it| it.connected && has(it)).map(|it| it.instance.as_str()).collect();
+    all().all(|sidecar| has(sidecar) || elsewhere.contains(sidecar.instance.as_str()))
 }
 
 // === impl ControlPlane ===
@@ -133,12 +134,12 @@ impl ControlPlane {
         request
     }
 
-    /// Waits until all of its sidecars have applied it, at most so long; says which have not.
-    async fn await_applied(&mut self, token: &str, limit: Duration) -> anyhow::Result<pb::AwaitAppliedResponse> {
+    /// Waits until all of its sidecars have applied it, at most so long.
+    async fn await_applied(&mut self, token: &str, limit: Duration) -> anyhow::Result<()> {
         let timeout = prost_types::Duration::try_from(limit).ok();
         let request = self.request(pb::AwaitAppliedRequest { revision_token: token.to_owned(), timeout });
-        let answer = self.client.await_applied(request).await.map_err(|status| explain(&status))?;
-        Ok(answer.into_inner())
+        self.client.await_applied(request).await.map_err(|status| explain(&status))?;
+        Ok(())
     }
 
     async fn sidecars(&mut self) -> anyhow::Result<Vec<pb::Sidecar>> {
@@ -186,12 +187,21 @@ mod tests {
     /// The control plane that it left does not know that it goes on elsewhere.
     #[test]
     fn a_sidecar_that_went_to_another_control_plane_is_what_that_one_says() {
-        let lists = [vec![sidecar("a", false, 3), sidecar("b", true, 9)], vec![sidecar("a", true, 7)]];
-        let has = |instance: &str, revision: u64| has_applied(&lists, instance, &format!("{STORE}.{revision}"));
-        assert!(has("a", 7) && !has("a", 8) && has("b", 9));
-        assert!(!has("c", 1), "nobody knows it");
-        let away = [vec![sidecar("a", false, 9)]];
-        assert!(!has_applied(&away, "a", &format!("{STORE}.7")), "it may answer from before");
-        assert!(!has_applied(&lists, "a", "8f1c2c1e3a524b7c9a510d2f6f3b8e44.1"), "revisions of another store");
+        let check = |lists: &[Vec<pb::Sidecar>], revision: u64, expected: bool| {
+            let wanted = format!("{STORE}.{revision}").parse().unwrap();
+            assert_eq!(is_everywhere(lists, wanted), expected, "{revision} in {lists:?}");
+        };
+        let moved = [vec![sidecar("a", false, 3), sidecar("b", true, 9)], vec![sidecar("a", true, 7)]];
+        check(&moved, 7, true);
+        check(&moved, 8, false);
+        check(&[vec![sidecar("a", false, 6)]], 7, false);
+        check(&[vec![sidecar("a", false, 7)]], 7, true);
+        check(&[], 7, true);
+        // However many there are, each counts.
+        let mut many: Vec<_> = (0..150).map(|number| sidecar(&format!("s{number:03}"), true, 9)).collect();
+        check(&[many.clone()], 9, true);
+        many[149] = sidecar("s149", true, 8);
+        check(&[many], 9, false);
+        assert!(!is_everywhere(&moved, "8f1c2c1e3a524b7c9a510d2f6f3b8e44.1".parse().unwrap()), "of another store");
     }
 }

@@ -1,6 +1,6 @@
 //! The first start of a store: its global level, its two credentials, and a state file if one is given.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::compile::shipped_global;
 use crate::config::resolved::{Engine, StoreConfig};
+use crate::durable::{make_folder, sync_names};
 use crate::identity::credential::{Credential, RANDOM_BYTES};
 use crate::model::credential::{CredentialRecord, CredentialRole};
 use crate::model::mutation::{Actor, Edit, Mutation};
@@ -190,7 +191,7 @@ fn credentials(store: &dyn Store, data: &Path, clock: &Clock) -> Result<Arc<[Cre
     }
     let folder = data.join(CREDENTIALS);
     let failed = |source| BootstrapError::Write { path: folder.clone(), source };
-    std::fs::create_dir_all(&folder).map_err(failed)?;
+    make_folder(&folder).map_err(failed)?;
     std::fs::set_permissions(&folder, Permissions::from_mode(0o700)).map_err(failed)?;
     let (mut made, mut files) = (Vec::new(), Vec::new());
     for (role, file) in [(CredentialRole::Root, ROOT_FILE), (CredentialRole::Watch, WATCH_FILE)] {
@@ -201,7 +202,8 @@ fn credentials(store: &dyn Store, data: &Path, clock: &Clock) -> Result<Arc<[Cre
         made.push(credential.record(role, clock.now()));
         files.push(path);
     }
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    // The folder's own name too: a store must not know credentials whose files are gone.
+    sync_names(&folder).map_err(failed)?;
     if store.first_credentials(&made)? {
         for (CredentialRecord { role, public_id, .. }, path) in made.iter().zip(&files) {
             tracing::info!(?role, public_id, file = %path.display(), "credential made");

@@ -136,6 +136,20 @@ pub enum EventRejected {
     },
 }
 
+// === impl Step ===
+
+impl Step {
+    /// How long ago the control plane last knew that it has the newest.
+    #[must_use]
+    pub const fn age(&self) -> Duration {
+        match self {
+            Self::Moved(moved) => moved.age,
+            Self::Confirmed(_, age) => *age,
+            Self::Partial => Duration::ZERO,
+        }
+    }
+}
+
 // === impl EventRejected ===
 
 impl EventRejected {

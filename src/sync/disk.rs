@@ -171,7 +171,7 @@ impl SavedSnapshot {
             return Err(Unusable::Unsigned(path));
         }
         let found = moved.state.revision;
-        if let Some(kept) = self.mark(moved.store).filter(|kept| *kept > found && !self.accepts_older) {
+        if let Some(kept) = self.mark(moved.store)?.filter(|kept| *kept > found && !self.accepts_older) {
             return Err(Unusable::Older { path, found, kept });
         }
         let confirmed = Moment::from_nanoseconds(header.confirmed);
@@ -181,12 +181,12 @@ impl SavedSnapshot {
     /// Keeps `served` in place of what was kept before.
     ///
     /// # Errors
-    /// [`Unusable::Io`]: what was kept before is still there. [`Unusable::Older`] where a newer state of the same store was
+    /// [`Unusable::Io`]: what was kept before, or this, is there whole. [`Unusable::Older`] where a newer state of the same store was
     /// kept.
     pub fn save(&self, served: &Served) -> Result<(), Unusable> {
         let path = self.folder.join(FILE_NAME);
         let revision = served.state.revision;
-        if let Some(kept) = self.mark(served.store).filter(|kept| *kept > revision && !self.accepts_older) {
+        if let Some(kept) = self.mark(served.store)?.filter(|kept| *kept > revision && !self.accepts_older) {
             return Err(Unusable::Older { path, found: revision, kept });
         }
         self.replace(&path, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
@@ -203,22 +203,31 @@ impl SavedSnapshot {
         verifier.verifies(&Statement { token, scope, digest }, signature)
     }
 
-    /// The newest revision of this store that was ever kept.
-    fn mark(&self, store: StoreId) -> Option<Revision> {
-        let text = std::fs::read_to_string(self.folder.join(MARK_NAME)).ok()?;
-        let token: RevisionToken = text.trim().parse().ok()?;
-        (token.store == store).then_some(token.revision)
+    /// The newest revision of this store that was ever kept. A mark that cannot be read is not none: it is what refuses an
+    /// old file.
+    fn mark(&self, store: StoreId) -> Result<Option<Revision>, Unusable> {
+        let path = self.folder.join(MARK_NAME);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Unusable::Io { path, source }),
+            Ok(text) => text,
+        };
+        match text.trim().parse::<RevisionToken>() {
+            Ok(token) => Ok((token.store == store).then_some(token.revision)),
+            Err(problem) => Err(Unusable::Damaged { path, problem: format!("it {problem}") }),
+        }
     }
 
     fn replace(&self, path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
         make_folder(&self.folder)?;
-        let draft = tempfile::Builder::new().prefix(".sidecar-").tempfile_in(&self.folder)?;
-        let mut out = BufWriter::new(draft.as_file());
-        write(&mut out)?;
-        out.flush()?;
-        drop(out);
-        draft.as_file().sync_all()?;
-        draft.persist(path).map_err(|error| error.error)?;
+        // Always the same name: what a process leaves that is killed here is taken by the next one.
+        let draft = path.with_extension("draft");
+        let written = write_draft(&draft, write).and_then(|()| std::fs::rename(&draft, path));
+        if written.is_err() {
+            // It may not have been made at all.
+            let _ = std::fs::remove_file(&draft);
+        }
+        written?;
         sync_names(&self.folder)
     }
 
@@ -244,6 +253,20 @@ impl SavedSnapshot {
         let Writing { mut out, hash } = writing;
         out.write_all(&hash.finalize())
     }
+}
+
+/// Writes a file for this user alone, and makes it durable.
+fn write_draft(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    let mut out = BufWriter::new(&file);
+    write(&mut out)?;
+    out.flush()?;
+    drop(out);
+    file.sync_all()
 }
 
 // === impl Writing ===

@@ -1,5 +1,6 @@
 //! The stream client: time limits, backoff, and which state is the newest.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,6 +98,8 @@ enum StreamEnded {
     Silent(Duration),
     #[error("its time is over")]
     Lived,
+    #[error("the control plane has not heard of its store for {0:?}")]
+    Stale(Duration),
     #[error("an event was rejected: {0}")]
     Rejected(#[from] EventRejected),
 }
@@ -126,14 +129,16 @@ impl<S: WatchSource> Follower<S> {
         loop {
             let before = self.revision();
             let mut confirmed = false;
-            let Err(ended) = self.stream(&mut applied, &mut confirmed).await else { continue };
+            let Err(ended) = self.stream(&mut applied, &mut confirmed).await;
             // A stream that brought something new, or lived to a heartbeat, was a good one: begin again at once. One that
             // had to be given up was not: a source that errs each time is not asked for the whole state without a pause.
             let good = confirmed || self.revision() != before;
-            let rejected = matches!(ended, StreamEnded::Rejected(_));
-            failures = if good && !rejected { 0 } else { failures.saturating_add(1) };
+            let bad = matches!(ended, StreamEnded::Rejected(_) | StreamEnded::Stale(_));
+            failures = if good && !bad { 0 } else { failures.saturating_add(1) };
             let wait = if matches!(ended, StreamEnded::Lived) { Duration::ZERO } else { self.backoff(failures) };
             self.report(&ended, wait);
+            // Whoever falls silent, errs or is cut off is not asked again before the others.
+            self.source.turn();
             tokio::time::sleep(wait).await;
         }
     }
@@ -142,7 +147,7 @@ impl<S: WatchSource> Follower<S> {
         self.newest.borrow().state.as_ref().map(|(_, state)| state.revision)
     }
 
-    async fn stream(&self, applied: &mut Applied, confirmed: &mut bool) -> Result<(), StreamEnded> {
+    async fn stream(&self, applied: &mut Applied, confirmed: &mut bool) -> Result<Infallible, StreamEnded> {
         let position = applied.position();
         applied.begin_stream(position.is_some());
         let mut stream = self.open(position).await?;
@@ -154,9 +159,13 @@ impl<S: WatchSource> Follower<S> {
             self.metrics.watch_event(event_name(&event));
             let step = applied.event(event)?;
             *confirmed |= matches!(step, Step::Confirmed(..));
+            let age = step.age();
             // Between two events of a reset a stream is not left.
             let is_whole = !matches!(step, Step::Partial);
             self.tell(step);
+            if age > self.limits.idle && self.source.has_another() {
+                return Err(StreamEnded::Stale(age));
+            }
             if is_whole && Instant::now() >= end {
                 return Err(StreamEnded::Lived);
             }
@@ -219,7 +228,7 @@ impl<S: WatchSource> Follower<S> {
                 tracing::error!(error = %ended, retry_in_ms, "watch stream given up; the whole state is asked for");
             }
             StreamEnded::Lived => tracing::info!("the watch stream is opened anew"),
-            StreamEnded::Status(_) | StreamEnded::Closed | StreamEnded::Silent(_) => {
+            StreamEnded::Status(_) | StreamEnded::Closed | StreamEnded::Silent(_) | StreamEnded::Stale(_) => {
                 tracing::warn!(error = %ended, retry_in_ms, "watch stream ended");
             }
         }

@@ -45,8 +45,8 @@ impl Keeper {
             let revision = served.as_ref().map(|served| (served.store, served.state.revision));
             let begun = Instant::now();
             if let Some(served) = served.filter(|_| revision != kept || !moved) {
-                self.save(served).await;
-                kept = revision;
+                // What could not be kept is tried again.
+                kept = if self.save(served).await { revision } else { None };
             }
             if !moved {
                 return;
@@ -59,17 +59,16 @@ impl Keeper {
         }
     }
 
-    async fn save(&self, served: Served) {
+    /// Whether it is kept.
+    async fn save(&self, served: Served) -> bool {
         let saved = self.saved.clone();
         let served = Served { confirmed: self.clock.wall_at(served.confirmed), ..served };
         let done = tokio::task::spawn_blocking(move || saved.save(&served)).await;
-        match done {
-            Ok(Ok(())) => self.metrics.snapshot_kept("ok"),
-            Ok(Err(problem)) => {
-                self.metrics.snapshot_kept("error");
-                tracing::error!(error = &problem as &dyn std::error::Error, "the snapshot cannot be kept on disk");
-            }
-            Err(_) => self.metrics.snapshot_kept("error"),
+        let is_kept = matches!(done, Ok(Ok(())));
+        if let Ok(Err(problem)) = done {
+            tracing::error!(error = &problem as &dyn std::error::Error, "the snapshot cannot be kept on disk");
         }
+        self.metrics.snapshot_kept(if is_kept { "ok" } else { "error" });
+        is_kept
     }
 }

@@ -36,13 +36,19 @@ pub trait WatchSource: Send + Sync + 'static {
 
     /// Reports what was applied.
     fn report(&self, report: pb::ReportAppliedRequest) -> Answer<'_, Result<(), Status>>;
+
+    /// Whether a stream could come from somewhere else, too.
+    fn has_another(&self) -> bool;
+
+    /// Has the next stream come from somewhere else, where there is one.
+    fn turn(&self);
 }
 
-/// Control planes over the network. One is followed at a time; where it cannot be had, the next one is tried.
+/// Control planes over the network. One is followed at a time; when its stream ends, the next one is asked.
 #[derive(Debug)]
 pub struct RemoteSource {
     endpoints: Vec<Endpoint>,
-    /// The number of opens that failed, from a random one on: sidecars of one configuration spread.
+    /// Whose turn it is, from a random one on: sidecars of one configuration spread.
     turn: AtomicUsize,
     token_file: PathBuf,
     /// To where the last stream came from.
@@ -83,14 +89,7 @@ impl RemoteSource {
     }
 
     async fn connect(&self, request: pb::WatchRequest) -> Opened {
-        let opened = self.connect_to(self.turn.load(Ordering::Relaxed), request).await;
-        if opened.is_err() {
-            self.turn.fetch_add(1, Ordering::Relaxed);
-        }
-        opened
-    }
-
-    async fn connect_to(&self, turn: usize, request: pb::WatchRequest) -> Opened {
+        let turn = self.turn.load(Ordering::Relaxed);
         let place = turn.checked_rem(self.endpoints.len()).and_then(|place| self.endpoints.get(place));
         let endpoint = place.ok_or_else(|| Status::unavailable("no control plane is configured"))?;
         let at = |problem: &dyn std::error::Error| {
@@ -139,6 +138,14 @@ impl WatchSource for RemoteSource {
     fn report(&self, report: pb::ReportAppliedRequest) -> Answer<'_, Result<(), Status>> {
         Box::pin(self.tell(report))
     }
+
+    fn has_another(&self) -> bool {
+        self.endpoints.len() > 1
+    }
+
+    fn turn(&self) {
+        self.turn.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 // === impl Bearer ===
@@ -177,4 +184,13 @@ where
         let mut client = self.0.clone();
         Box::pin(async move { client.report_applied(report).await.map(|_| ()) })
     }
+
+    fn has_another(&self) -> bool {
+        false
+    }
+
+    fn turn(&self) {}
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
-use super::CLOSED;
+use super::{CLOSED, DumpError};
 use crate::cli::generate::SizeName;
 use crate::clock::Clock;
 use crate::compile::shipped_global;
@@ -56,7 +56,7 @@ enum Readied {
 pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     let begun = Instant::now();
     let source = args.read(clock)?;
-    let store = EmbeddedStore::open(&args.directory)?;
+    let store = EmbeddedStore::open(&args.directory).map_err(DumpError::from)?;
     let place = args.directory.display();
     if store.is_loading()? {
         bail!("`{place}` holds the part of a load that did not end; delete it and load it anew");

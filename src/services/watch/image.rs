@@ -197,12 +197,27 @@ impl Image {
 
 /// Writes the chunks of an image for as long as somebody reads it.
 fn write(image: &Weak<Image>, chunks: impl Iterator<Item = Encoded>) {
+    let writing = Writing(image);
     for chunk in chunks {
         let Some(image) = image.upgrade().filter(|image| !image.is_gone()) else { return };
         image.push(chunk);
     }
     if let Some(image) = image.upgrade() {
         image.advance(Progress::Done);
+    }
+    drop(writing);
+}
+
+/// However the writing ends, nobody waits for a chunk that does not come.
+struct Writing<'i>(&'i Weak<Image>);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        if let Some(image) = self.0.upgrade()
+            && *image.progress.borrow() != Progress::Done
+        {
+            image.give_up();
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::request::{Subscription, check_instance};
 use crate::clock::Clock;
+use crate::model::moment::Moment;
 use crate::model::revision::{RevisionToken, StoreId};
 use crate::model::scope::Scope;
 use crate::proto::doorward as pb;
@@ -18,8 +19,8 @@ use crate::services::status::invalid_argument;
 
 /// Sidecars that are known at once: those that watch, and those that went away.
 const KNOWN: usize = 24_000;
-/// Seconds after which a sidecar that went away without a word is forgotten: it may answer from what it has until then.
-const AWAY_SECONDS: i64 = 600;
+/// Time after which a sidecar that went away without a word is forgotten: it may answer from what it has until then.
+const AWAY: Duration = Duration::from_mins(10);
 /// Bytes of the reason of a refused update.
 const REASON_BYTES: usize = 1_024;
 /// Sidecars named in an answer.
@@ -48,6 +49,8 @@ struct Known {
     applied: Option<RevisionToken>,
     rejected: Option<pb::RejectedUpdate>,
     heard: jiff::Timestamp,
+    /// The same, for how long ago that is.
+    heard_steady: Moment,
     is_leaving: bool,
 }
 
@@ -77,7 +80,7 @@ impl Sidecars {
                 format!("{KNOWN} sidecars are known already; those that went away are forgotten in ten minutes");
             return Err(Status::resource_exhausted(problem));
         }
-        let heard = self.0.clock.now();
+        let (heard, heard_steady) = (self.0.clock.now(), self.0.clock.steady());
         let mut known = self.0.known.entry(instance.clone()).or_insert_with(|| Known {
             client: client.clone(),
             scope: scope.clone(),
@@ -85,11 +88,13 @@ impl Sidecars {
             applied: None,
             rejected: None,
             heard,
+            heard_steady,
             is_leaving: false,
         });
         known.streams += 1;
         known.is_leaving = false;
-        (known.client, known.scope, known.heard) = (client.clone(), scope.clone(), heard);
+        (known.client, known.scope) = (client.clone(), scope.clone());
+        (known.heard, known.heard_steady) = (heard, heard_steady);
         drop(known);
         self.0.changed.send_replace(());
         Ok(Some(Presence { sidecars: self.clone(), instance: instance.clone() }))
@@ -115,8 +120,10 @@ impl Sidecars {
             let pb::RejectedUpdate { revision, reason } = update;
             tracing::warn!(client = known.client, instance, revision, reason, "a sidecar refused an update");
         }
-        (known.applied, known.rejected, known.is_leaving) = (applied, rejected, leaving);
-        known.heard = self.0.clock.now();
+        (known.applied, known.rejected) = (applied, rejected);
+        // It ends: what it still applies until then does not change that, only another stream would.
+        known.is_leaving |= leaving;
+        (known.heard, known.heard_steady) = (self.0.clock.now(), self.0.clock.steady());
         drop(known);
         self.forget_if_gone(&instance);
         self.0.changed.send_replace(());
@@ -170,8 +177,8 @@ impl Sidecars {
     }
 
     fn forget_old(&self) {
-        let now = self.0.clock.now().as_second();
-        self.0.known.retain(|_, known| known.streams > 0 || now - known.heard.as_second() < AWAY_SECONDS);
+        let now = self.0.clock.steady();
+        self.0.known.retain(|_, known| known.streams > 0 || now.since(known.heard_steady) < AWAY);
     }
 
     fn forget_if_gone(&self, instance: &str) {
@@ -202,7 +209,7 @@ impl Drop for Presence {
         let Self { sidecars, instance } = self;
         if let Some(mut known) = sidecars.0.known.get_mut(instance) {
             known.streams = known.streams.saturating_sub(1);
-            known.heard = sidecars.0.clock.now();
+            (known.heard, known.heard_steady) = (sidecars.0.clock.now(), sidecars.0.clock.steady());
         }
         sidecars.forget_if_gone(instance);
         sidecars.0.changed.send_replace(());

@@ -166,6 +166,8 @@ impl Watcher {
     /// The heartbeat at `at`, if that is the newest revision.
     fn heartbeat(&self, at: Revision) -> Option<Encoded> {
         let Shared { store, window, clock, seal, .. } = &*self.shared;
+        // Before the head is looked at: what comes in between is not older than this says.
+        let age = store.staleness();
         let digest = window.digest_of_head(at, &self.scope)?;
         if store.state().revision != at {
             return None;
@@ -174,7 +176,7 @@ impl Watcher {
             revision: at.get(),
             time: Some(from_timestamp(clock.now())),
             digest: digest.as_bytes().to_vec(),
-            age: prost_types::Duration::try_from(store.staleness()).ok(),
+            age: prost_types::Duration::try_from(age).ok(),
             signature: seal.of(at, &self.scope, digest),
         })))
     }

@@ -16,11 +16,14 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Asks until it is stopped. A replica that is cut off from the majority gets no answer, and grows stale.
 pub(super) async fn attend(replica: Arc<Replica>) {
     loop {
-        let asked = Instant::now();
-        if let Ok(head) = newest(&replica).await
-            && head <= replica.revision()
-        {
-            replica.confirm(asked);
+        let (asked, known) = (Instant::now(), replica.revision());
+        match newest(&replica).await {
+            // A store that was put back has lost what is served here.
+            Ok(head) if head < known => {
+                tracing::error!(place = replica.place, %head, %known, "etcd is behind what it acknowledged; start anew");
+            }
+            Ok(head) if head <= replica.revision() => replica.confirm(asked),
+            Ok(_) | Err(_) => {}
         }
         sleep(EVERY).await;
     }

@@ -110,7 +110,9 @@ impl List {
 mod tests {
     use super::super::super::tests::{account, account_id, at, environment};
     use super::*;
+    use crate::model::id::BoundaryId;
     use crate::model::object::{Object, Record};
+    use crate::model::policy::Boundary;
     use crate::model::revision::Revision;
 
     fn put(value: Object) -> Change {
@@ -142,8 +144,11 @@ mod tests {
         for (count, expected) in [(OPERATIONS, 1), (OPERATIONS + 1, 2), (OPERATIONS * 3, 3)] {
             assert_eq!(lists(&many(count)).unwrap().len(), expected, "{count}");
         }
-        let large: Vec<_> = (0..30).map(|n| put(environment(1, &format!("e{n}"), &"x".repeat(255)))).collect();
-        let bytes = lists(&large).unwrap()[0].iter().map(Write::bytes).sum::<usize>();
-        assert!(bytes > 30 * 255 && bytes <= BYTES);
+        let large = |number: u8| {
+            let (id, name) = (BoundaryId::from_bytes([number; 16]), "Large".parse().unwrap());
+            put(Object::Boundary(account_id(1), Boundary { id, name, query: "x".repeat(300_000) }))
+        };
+        let lists = lists(&[large(1), large(2), large(3)]).unwrap();
+        assert_eq!(lists.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1], "768 KiB hold two of 300 KB");
     }
 }

@@ -110,7 +110,7 @@ impl Client {
 
     /// Reads several keys or ranges at one revision of etcd, which is told too.
     ///
-    /// Not by a transaction: members before 3.5.5 end with a panic when a transaction that only reads is cancelled, as it
+    /// Not by a transaction: a member of 3.5.1 ends with a panic when a transaction that only reads is cancelled, as it
     /// is by a deadline.
     pub(super) async fn read<const N: usize>(
         &self,

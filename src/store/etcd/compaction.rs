@@ -22,14 +22,14 @@ impl Replica {
     pub(super) async fn compact(&self, retention: &Retention, now: jiff::Timestamp) -> Result<Compacted, StoreError> {
         let mut done = Compacted::default();
         let target = Revision::new(self.revision().get().saturating_sub(retention.commits));
-        done.commits = self.compact_log(target).await?;
-        // Where the retention reaches further back than time does, everything is kept.
+        // Deletions first: an etcd without space takes them, and no other write. Where the retention reaches further back than time does, everything is kept.
         if let Ok(cutoff) = now.checked_sub(retention.audit) {
             done.audit = self.compact_audit(cutoff).await?;
         }
         if let Ok(cutoff) = now.checked_sub(retention.requests) {
             done.requests = self.compact_requests(cutoff).await?;
         }
+        done.commits = self.compact_log(target).await?;
         done.log_start = self.log_start().await?;
         self.forget(done.log_start);
         Ok(done)

@@ -40,8 +40,8 @@ pub enum EtcdError {
     Busy,
     /// The space that etcd allows itself is used up.
     #[error(
-        "etcd has used the space of its quota, and takes no write; compact the store and etcd, defragment, and disarm \
-         the alarm NOSPACE, or raise --quota-backend-bytes"
+        "etcd has used the space of its quota, and takes no write; compact etcd's history, defragment, and disarm the \
+         alarm NOSPACE, or raise --quota-backend-bytes"
     )]
     NoSpace,
     /// What was asked for is no longer in etcd's history.
@@ -147,7 +147,10 @@ impl EtcdError {
     /// Whether what was asked may have been done, or may yet be.
     pub(super) const fn may_be_done(&self) -> bool {
         let unanswered = matches!(self, Self::Lost { .. } | Self::Deadline { .. } | Self::NoQuorum(_));
-        unanswered || matches!(self, Self::Corrupt(_) | Self::Refused { .. } | Self::Foreign(_))
+        // A member whose space ran out while it was on its way does it, and answers so.
+        unanswered
+            || matches!(self, Self::NoSpace)
+            || matches!(self, Self::Corrupt(_) | Self::Refused { .. } | Self::Foreign(_))
     }
 
     /// Whether the member is to be left for another one.
@@ -167,7 +170,7 @@ mod tests {
             assert!(format!("{error:?}").starts_with(named), "{words}: {error:?}");
             assert_eq!((error.is_passing(), error.may_be_done()), (passing, may_be_done), "{words}");
         };
-        check(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", "NoSpace", false, false);
+        check(Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded", "NoSpace", false, true);
         check(Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted", "Compacted", false, false);
         check(Code::Unavailable, "etcdserver: no leader", "NoLeader", true, false);
         check(

@@ -1,6 +1,7 @@
 //! How a store is made and read as a whole.
 
 use serde::{Deserialize, Serialize};
+use tonic::Code;
 
 use crate::model::object::{Change, Object, Record};
 use crate::model::revision::{Revision, StoreId};
@@ -72,8 +73,12 @@ impl Replica {
     pub(super) async fn load(&self) -> Result<(), StoreError> {
         let mut tries = TRIES;
         loop {
+            let known = self.revision();
             match self.read_state().await? {
-                Reading::Whole(stand, at) => return self.replace(stand, at),
+                Reading::Whole(stand, at) => {
+                    self.check_successor(stand.state.revision, known)?;
+                    return self.replace(stand, at);
+                }
                 Reading::TooOld(failed) if tries == 0 => return Err(self.unusable(failed)),
                 Reading::TooOld(_) => tries -= 1,
             }
@@ -130,12 +135,18 @@ impl Replica {
     ) -> Result<Result<State, CallFailed>, StoreError> {
         let mut state = State::default();
         let mut rest = self.keys.objects();
+        let mut limit = PAGE;
         loop {
-            let mut request = list(rest.clone(), PAGE);
+            let mut request = list(rest.clone(), limit);
             request.revision = at;
             let page = match self.client.range(request).await {
                 Ok(page) => page,
                 Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
+                // The answer is larger than may come: these objects are large.
+                Err(CallFailed { error: EtcdError::Refused { code: Code::OutOfRange, .. }, .. }) if limit > 1 => {
+                    limit = (limit / 8).max(1);
+                    continue;
+                }
                 Err(failed) => return Err(self.unusable(failed)),
             };
             for kv in &page.kvs {

@@ -118,8 +118,9 @@ impl Replica {
     /// Publishes everything up to the head, and tells the revision of etcd at which nothing was missing.
     pub(super) async fn catch_up(&self) -> Result<i64, StoreError> {
         loop {
-            let page = self.page::<LogEntry>(Series::Log, self.revision(), PAGE).await?;
-            self.check_successor(page.head, page.at)?;
+            let known = self.revision();
+            let page = self.page::<LogEntry>(Series::Log, known, PAGE).await?;
+            self.check_successor(page.head, known)?;
             let (head, at) = (page.head, page.at);
             if !self.meet_all(page).await? {
                 self.load().await?;

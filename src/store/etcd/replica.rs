@@ -145,9 +145,12 @@ impl Replica {
         Ok(())
     }
 
-    /// What was published must still be there in what was read at the revision `at` of etcd.
-    pub(super) fn check_successor(&self, found: Revision, at: i64) -> Result<(), StoreError> {
-        self.check_head(&self.position(), found, at)
+    /// What was published before something was read must be in it.
+    pub(super) fn check_successor(&self, found: Revision, known: Revision) -> Result<(), StoreError> {
+        if found >= known {
+            return Ok(());
+        }
+        Err(self.damaged("the head", format!("revision {found} was found instead of {known}")))
     }
 
     fn check_head(&self, position: &Position, found: Revision, at: i64) -> Result<(), StoreError> {

@@ -149,11 +149,11 @@ impl Replica {
             let at = answer.revision();
             let [head, pending, start, log] = answer.reads().ok_or_else(|| self.foreign("Txn"))?;
             let at_head = head.kvs.first().is_some_and(|head| head.mod_revision == head_mod);
-            let page = self.page_of(at, &log, &head, &start)?;
+            let page = self.page_of(at, &log, &head, &start).map_err(undecided)?;
             if pending.kvs.is_empty() || !at_head {
                 return self.met_instead(draft, page).await;
             }
-            self.settle().await?;
+            self.settle().await.map_err(undecided)?;
         }
     }
 
@@ -296,4 +296,12 @@ fn check_size(list: &[Write]) -> Result<(), StoreError> {
     };
     let problem = format!("it takes {} bytes, and etcd takes {OBJECT_BYTES} in a value", value.len());
     Err(unencodable(&format!("object `{row}`"), problem))
+}
+
+/// A try of the transaction may still be on its way when something fails behind it.
+fn undecided(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Remote { place, source } => StoreError::FateUnknown { place, source },
+        other => other,
+    }
 }

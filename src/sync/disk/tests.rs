@@ -219,3 +219,25 @@ fn a_file_that_is_not_signed_by_the_trusted_key_is_refused() {
     assert!(matches!(trusting(all).load(), Err(Unusable::Unsigned(_))));
     assert_eq!(home.revision(), Some(6), "where no key is configured it is as good as any");
 }
+
+#[test]
+fn a_mark_that_cannot_be_read_is_refused_and_not_taken_for_none() {
+    let home = Home::new();
+    let mark = home.folder.path().join(MARK_NAME);
+    fs::write(&mark, "7f1c").unwrap();
+    for refused in [home.saved().load().map(|_| ()), home.saved().save(&served(6, furnished()))] {
+        assert!(matches!(&refused, Err(Unusable::Damaged { path, .. }) if *path == mark), "{refused:?}");
+    }
+    fs::remove_file(&mark).unwrap();
+    fs::create_dir(&mark).unwrap();
+    assert!(matches!(home.saved().load(), Err(Unusable::Io { .. })));
+}
+
+#[test]
+fn what_a_killed_process_left_is_taken_by_the_next_one() {
+    let home = Home::new();
+    fs::write(home.folder.path().join("sidecar.draft"), vec![7; 1_000_000]).unwrap();
+    home.saved().save(&served(6, furnished())).unwrap();
+    assert_eq!(home.revision(), Some(6));
+    assert_eq!(fs::read_dir(home.folder.path()).unwrap().count(), 2);
+}

@@ -95,6 +95,19 @@ async fn those_who_begin_together_read_the_same_image() {
 }
 
 #[tokio::test]
+async fn an_image_whose_writing_breaks_off_is_given_up() {
+    let fixture = Fixture::new(2);
+    let place = Arc::clone(&fixture.images.places).try_acquire_owned().unwrap();
+    let progress = watch::Sender::new(Progress::Made(0));
+    let image = Arc::new(Image { revision: Revision::new(1), chunks: RwLock::default(), progress, _place: place });
+    let kept = Arc::downgrade(&image);
+    let broken = std::iter::once_with(|| -> Encoded { panic!("a record that cannot be told") });
+    let written = tokio::task::spawn_blocking(move || write(&kept, broken)).await;
+    assert!(written.is_err());
+    assert!(matches!(image.part(0).await, Part::Gone));
+}
+
+#[tokio::test]
 async fn an_image_that_the_window_does_not_lead_on_from_is_not_shared() {
     let fixture = Fixture::new(2);
     let Telling::Shared(old, _) = fixture.of_account(1) else { panic!("there is room") };
