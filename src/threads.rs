@@ -1,10 +1,12 @@
 //! Threads for a build, lent to the rooms that own none.
 
+use std::collections::VecDeque;
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, Builder};
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 
 use crate::compile::workers::Workers;
 
@@ -16,6 +18,11 @@ pub struct Threads {
 
 /// No more of them: behind that a build waits for memory, and requests are served meanwhile.
 const MOST: usize = 8;
+/// Items for each thread that wait to be made or to be handed on: enough for as long as a thread may have to wait for a core.
+const AHEAD: usize = 32;
+
+/// An item, and where what is made of it goes.
+type Job<T, M> = (T, SyncSender<M>);
 
 // === impl Threads ===
 
@@ -34,6 +41,31 @@ impl Threads {
         let count = NonZero::new(count.min(MOST)).unwrap_or(NonZero::<usize>::MIN);
         Self { count }
     }
+
+    /// Makes something of each item, a few at once, and hands it on in the order of the items. This thread asks for the
+    /// next item and hands on; the others make. After an error nothing more is handed on. A panic of `make` is a panic of this.
+    ///
+    /// # Errors
+    /// The first one that `next` or `hand_on` gives.
+    pub fn in_order<T: Send, M: Send, E>(
+        self,
+        mut next: impl FnMut() -> Result<Option<T>, E>,
+        make: impl Fn(T) -> M + Sync,
+        mut hand_on: impl FnMut(M) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (jobs, waiting) = mpsc::channel();
+        let waiting = Mutex::new(waiting);
+        let work = || make_each(&waiting, &make);
+        thread::scope(|scope| {
+            let others = if self.count.get() == 1 { Vec::new() } else { spawn(scope, self.count.get(), &work) };
+            if others.is_empty() {
+                return std::iter::from_fn(|| next().transpose()).try_for_each(|item| hand_on(make(item?)));
+            }
+            let done = feed(jobs, others.len() * AHEAD, &mut next, &mut hand_on);
+            join(others);
+            done
+        })
+    }
 }
 
 impl Workers for Threads {
@@ -48,16 +80,61 @@ impl Workers for Threads {
             numbers.take_while(|number| *number < parts).for_each(job);
         };
         thread::scope(|scope| {
-            let others = 1..self.count.get().min(parts);
-            // Where there is no thread to be had, the others do its parts.
-            let spawn = |_| Builder::new().name("build".to_owned()).spawn_scoped(scope, work).ok();
-            let others: Vec<_> = others.filter_map(spawn).collect();
+            let others = spawn(scope, self.count.get().min(parts).saturating_sub(1), &work);
             work();
-            for other in others {
-                // What is wrong is told as if this thread had met it.
-                other.join().unwrap_or_else(|panic| resume_unwind(panic));
-            }
+            join(others);
         });
+    }
+}
+
+/// As many threads as there are to be had, up to `count`: the others do the work of those that are missing.
+fn spawn<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    count: usize,
+    work: &'scope (impl Fn() + Sync),
+) -> Vec<ScopedJoinHandle<'scope, ()>> {
+    (0..count).filter_map(|_| Builder::new().name("build".to_owned()).spawn_scoped(scope, work).ok()).collect()
+}
+
+fn join(others: Vec<ScopedJoinHandle<'_, ()>>) {
+    for other in others {
+        // What is wrong is told as if this thread had met it.
+        other.join().unwrap_or_else(|panic| resume_unwind(panic));
+    }
+}
+
+/// Makes what is waiting, until nothing comes any more.
+fn make_each<T, M>(waiting: &Mutex<Receiver<Job<T, M>>>, make: &impl Fn(T) -> M) {
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok();
+    while let Some((item, done)) = next() {
+        // Nobody waits for it after an error.
+        let _ = done.send(make(item));
+    }
+}
+
+/// Keeps `ahead` items under way, and hands on what becomes of them.
+fn feed<T, M, E>(
+    jobs: Sender<Job<T, M>>,
+    ahead: usize,
+    next: &mut impl FnMut() -> Result<Option<T>, E>,
+    hand_on: &mut impl FnMut(M) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut under_way = VecDeque::new();
+    let mut jobs = Some(jobs);
+    loop {
+        while let Some(open) = jobs.as_ref().filter(|_| under_way.len() < ahead) {
+            let Some(item) = next()? else {
+                jobs = None;
+                break;
+            };
+            let (done, made) = mpsc::sync_channel(1);
+            under_way.push_back(made);
+            // Where nobody takes it, nothing comes back either.
+            let _ = open.send((item, done));
+        }
+        // What does not come back has panicked, which the one that joins the thread tells.
+        let Some(Ok(made)) = under_way.pop_front().map(|made| made.recv()) else { return Ok(()) };
+        hand_on(made)?;
     }
 }
 
@@ -78,6 +155,56 @@ mod tests {
             assert!(done.into_iter().eq(0..parts));
         }
         assert!((1..=MOST).contains(&Threads::default().count().get()));
+    }
+
+    #[test]
+    fn what_is_made_at_once_is_handed_on_in_order() {
+        for (count, items) in [(1, 0), (1, 7), (2, 0), (2, 1), (3, 1_000), (100, 50)] {
+            let mut left = 0..items;
+            let mut handed_on = Vec::new();
+            let next = || Ok::<_, ()>(left.next());
+            Threads::of(count)
+                .in_order(
+                    next,
+                    |item| item * 2,
+                    |made| {
+                        handed_on.push(made);
+                        Ok(())
+                    },
+                )
+                .unwrap();
+            assert_eq!(handed_on, (0..items).map(|item| item * 2).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn after_an_error_nothing_is_handed_on() {
+        for count in [1, 4] {
+            let mut left = 0..100;
+            let mut handed_on = 0;
+            let refuse = |made| {
+                handed_on += u32::from(made < 40);
+                if made == 40 { Err("refused") } else { Ok(()) }
+            };
+            assert_eq!(Threads::of(count).in_order(|| Ok(left.next()), |item| item, refuse), Err("refused"));
+            assert_eq!(handed_on, 40);
+            let mut left = (0..40).map(Ok).chain([Err("unreadable")]);
+            assert_eq!(
+                Threads::of(count).in_order(|| left.next().transpose(), |item| item, |_| Ok(())),
+                Err("unreadable")
+            );
+        }
+    }
+
+    #[test]
+    fn a_panic_of_who_makes_is_a_panic_of_the_whole() {
+        for count in [1, 3] {
+            let mut left = 0..100;
+            let make = |item| assert!(item != 40, "item {item}");
+            let in_order = || Threads::of(count).in_order(|| Ok::<_, ()>(left.next()), make, |()| Ok(()));
+            let panic = catch_unwind(std::panic::AssertUnwindSafe(in_order)).unwrap_err();
+            assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("item 40"));
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const ROOMS: &str = "
     identity:  model lang compile eval snapshot
     edge:      model lang compile eval snapshot identity
 
-    store:     model durable
+    store:     model durable threads
     iam:       model lang compile store
     statefile: model lang compile store iam
     protocol:  model lang compile store iam statefile

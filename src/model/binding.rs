@@ -49,8 +49,9 @@ impl Binding {
             hash.update((text.len() as u64).to_be_bytes());
             hash.update(text.as_bytes());
         };
-        part(&self.policy.to_string());
-        part(&self.group.to_string());
+        let mut text = [0; 36];
+        part(self.policy.encode(&mut text));
+        part(self.group.encode(&mut text));
         part(self.level.name());
         part(self.level.environment().map_or("", |id| id.as_str()));
         for entries in [&self.parameters, &self.metadata] {
@@ -61,7 +62,7 @@ impl Binding {
             }
         }
         for boundary in &self.boundaries {
-            part(&boundary.to_string());
+            part(boundary.encode(&mut text));
         }
         let digest: [u8; 32] = hash.finalize().into();
         let mut key = [0; 16];

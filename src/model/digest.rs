@@ -171,6 +171,33 @@ impl Sums {
         self.accounts.get(&id)
     }
 
+    /// What these records add up to.
+    pub(super) fn of<'r>(records: impl IntoIterator<Item = &'r Record<Object>>) -> Self {
+        let mut sums = Self::default();
+        for record in records {
+            sums.part_of(&record.value).insert(&Expanded::of(record));
+        }
+        let parts: Vec<_> = sums.parts().cloned().collect();
+        let whole = Arc::make_mut(&mut sums.whole);
+        for part in parts {
+            whole.add(&part);
+        }
+        sums
+    }
+
+    /// Adds every record of `other`.
+    pub(super) fn add(&mut self, other: &Self) {
+        Arc::make_mut(&mut self.whole).add(&other.whole);
+        Arc::make_mut(&mut self.global).add(&other.global);
+        for (id, account) in &other.accounts {
+            let mine = self.accounts.entry(*id).or_default();
+            Arc::make_mut(&mut mine.shared).add(&account.shared);
+            for (id, sum) in &account.environments {
+                Arc::make_mut(mine.environments.entry(id.clone()).or_default()).add(sum);
+            }
+        }
+    }
+
     /// Takes `old` out and puts `new` in: the two states of one object.
     pub(super) fn replace(&mut self, old: Option<&Record<Object>>, new: Option<&Record<Object>>) {
         for (record, operation) in [(old, SetHash::remove as fn(&mut SetHash, &Expanded)), (new, SetHash::insert)] {
@@ -182,29 +209,47 @@ impl Sums {
 
     /// Takes everything of an account out.
     pub(super) fn remove_account(&mut self, id: AccountId) {
-        let Some(AccountSums { shared, environments }) = self.accounts.remove(&id) else { return };
+        let Some(sums) = self.accounts.remove(&id) else { return };
         let whole = Arc::make_mut(&mut self.whole);
-        std::iter::once(&shared).chain(environments.values()).for_each(|sum| whole.subtract(sum));
+        sums.parts().for_each(|sum| whole.subtract(sum));
     }
 
     fn change(&mut self, record: &Record<Object>, operation: fn(&mut SetHash, &Expanded)) {
         let expanded = Expanded::of(record);
         operation(Arc::make_mut(&mut self.whole), &expanded);
-        let Some(account) = record.value.account() else {
-            return operation(Arc::make_mut(&mut self.global), &expanded);
-        };
+        operation(self.part_of(&record.value), &expanded);
+        self.drop_empty(&record.value);
+    }
+
+    /// The sum that the object counts in, apart from that of everything.
+    fn part_of(&mut self, object: &Object) -> &mut SetHash {
+        let Some(account) = object.account() else { return Arc::make_mut(&mut self.global) };
         let sums = self.accounts.entry(account).or_default();
-        match record.value.environment() {
-            None => operation(Arc::make_mut(&mut sums.shared), &expanded),
-            Some(environment) => {
-                let mut sum = sums.environments.remove(environment).unwrap_or_default();
-                operation(Arc::make_mut(&mut sum), &expanded);
-                // What holds nothing is as if it had never been there.
-                if sum.records > 0 {
-                    sums.environments.insert(environment.clone(), sum);
-                }
-            }
+        Arc::make_mut(match object.environment() {
+            None => &mut sums.shared,
+            Some(environment) => sums.environments.entry(environment.clone()).or_default(),
+        })
+    }
+
+    /// An environment that holds nothing is as if it had never been there.
+    fn drop_empty(&mut self, object: &Object) {
+        let (Some(account), Some(environment)) = (object.account(), object.environment()) else { return };
+        let Some(sums) = self.accounts.get_mut(&account) else { return };
+        if sums.environments.get(environment).is_some_and(|sum| sum.records == 0) {
+            sums.environments.remove(environment);
         }
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Arc<SetHash>> {
+        std::iter::once(&self.global).chain(self.accounts.values().flat_map(AccountSums::parts))
+    }
+}
+
+// === impl AccountSums ===
+
+impl AccountSums {
+    fn parts(&self) -> impl Iterator<Item = &Arc<SetHash>> {
+        std::iter::once(&self.shared).chain(self.environments.values())
     }
 }
 

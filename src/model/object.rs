@@ -198,7 +198,22 @@ impl fmt::Display for ObjectKey {
 impl<T> Record<T> {
     /// The same record of another form of the value.
     pub fn map<U>(self, form: impl FnOnce(T) -> U) -> Record<U> {
-        Record { created: self.created, updated: self.updated, revision: self.revision, value: form(self.value) }
+        let (stamp, value) = self.split();
+        stamp.with(form(value))
+    }
+
+    /// When it was made and changed, and the value.
+    pub(super) fn split(self) -> (Record<()>, T) {
+        let Self { created, updated, revision, value } = self;
+        (Record { created, updated, revision, value: () }, value)
+    }
+}
+
+impl Record<()> {
+    /// The record of a value that was made and changed at these times.
+    pub(super) const fn with<T>(self, value: T) -> Record<T> {
+        let Self { created, updated, revision, value: () } = self;
+        Record { created, updated, revision, value }
     }
 }
 

@@ -6,6 +6,7 @@
 mod compaction;
 mod dump;
 mod file;
+mod load;
 mod tables;
 mod upgrade;
 

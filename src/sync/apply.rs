@@ -7,7 +7,7 @@ use crate::model::digest::Digest;
 use crate::model::object::Change;
 use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
 use crate::model::scope::Scope;
-use crate::model::state::{ChangeRejected, State};
+use crate::model::state::{Batch, ChangeRejected, State};
 use crate::proto::doorward as pb;
 use crate::proto::object::{InvalidMessage, to_change, to_record};
 use crate::signature::{Statement, Verifier};
@@ -42,6 +42,18 @@ struct Incoming {
     store: StoreId,
     digest: Digest,
     state: State,
+}
+
+/// A chunk of a reset whose objects are read. That is the costly part of it, which needs no state and any thread can do.
+#[derive(Debug)]
+pub struct Chunk {
+    store: StoreId,
+    revision: Revision,
+    first: bool,
+    last: bool,
+    digest: Digest,
+    signature: Vec<u8>,
+    objects: Batch,
 }
 
 /// What an event did.
@@ -166,6 +178,18 @@ impl EventRejected {
     }
 }
 
+// === impl Chunk ===
+
+impl TryFrom<pb::Reset> for Chunk {
+    type Error = EventRejected;
+    fn try_from(message: pb::Reset) -> Result<Self, EventRejected> {
+        let pb::Reset { store_id, revision, first, last, objects, digest, signature } = message;
+        let records = objects.into_iter().map(to_record).collect::<Result<_, _>>()?;
+        let (store, digest, revision) = (store_id.parse()?, told(&digest)?, Revision::new(revision));
+        Ok(Self { store, revision, first, last, digest, signature, objects: Batch::of(records) })
+    }
+}
+
 // === impl Applied ===
 
 impl Applied {
@@ -206,19 +230,30 @@ impl Applied {
     }
 
     fn reset(&mut self, message: pb::Reset) -> Result<Step, EventRejected> {
-        let pb::Reset { store_id, revision, first, last, objects, digest, signature } = message;
-        let (store, digest): (StoreId, _) = (store_id.parse()?, told(&digest)?);
-        let revision = Revision::new(revision);
         let under_way = self.incoming.take();
+        self.chunk_after(under_way, message.try_into()?)
+    }
+
+    /// Applies a chunk of a reset.
+    ///
+    /// # Errors
+    /// [`EventRejected`]; the complete state is then as it was.
+    pub fn chunk(&mut self, chunk: Chunk) -> Result<Step, EventRejected> {
+        let under_way = self.incoming.take();
+        let applied = self.chunk_after(under_way, chunk);
+        self.doubted |= applied.is_err();
+        applied
+    }
+
+    fn chunk_after(&mut self, under_way: Option<Incoming>, chunk: Chunk) -> Result<Step, EventRejected> {
+        let Chunk { store, revision, first, last, digest, signature, objects } = chunk;
         let begun = if first { Some(Incoming { store, digest, state: State::default() }) } else { under_way };
         let mut incoming = begun.ok_or(EventRejected::BrokenReset)?;
         let continues = first || incoming.state.revision == revision;
         if incoming.store != store || incoming.digest != digest || !continues {
             return Err(EventRejected::BrokenReset);
         }
-        let records = objects.into_iter().map(|object| to_record(object).map(Change::Put));
-        let changes: Vec<Change> = records.collect::<Result<_, _>>()?;
-        incoming.state.apply(revision, &changes)?;
+        incoming.state.put_batch(revision, objects)?;
         if !last {
             self.incoming = Some(incoming);
             return Ok(Step::Partial);

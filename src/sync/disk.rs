@@ -1,12 +1,13 @@
 //! The last good snapshot on disk: what a sidecar begins with when its control plane is away.
 //!
-//! A file is 16 bytes that say what it is, the version (4 bytes, the lowest first), frames, and the SHA-256 of all that. A frame is its length (4
-//! bytes) and its bytes: first the header, a JSON object; then each chunk of the state as a `doorward.v1.Reset`, the same
-//! message that Watch sends. A file is written under another name, made durable and renamed, so that the name always leads to
+//! A file is 16 bytes that say what it is, the version (4 bytes, the lowest first), frames, and a checksum. A frame is its
+//! length (4 bytes) and its bytes: first the header, a JSON object; then each chunk of the state as a `doorward.v1.Reset`, the same
+//! message that Watch sends. The checksum is the SHA-256 of the SHA-256 of each frame, one behind the other, so that
+//! several frames are checked at once. A file is written under another name, made durable and renamed, so that the name always leads to
 //! a whole file. Beside it lies a mark with the newest revision that was ever kept: an older file in its place is refused.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,23 +15,27 @@ use prost::Message as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::apply::{Applied, EventRejected, Moved, Step, Trust};
+use super::apply::{Moved, Trust};
 use super::publish::Served;
 use crate::durable::{make_folder, sync_names};
 use crate::model::moment::Moment;
-use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
+use crate::model::revision::{Revision, RevisionToken, StoreId};
 use crate::model::state::State;
-use crate::proto::doorward as pb;
 use crate::proto::object::{Cover, chunks};
 use crate::signature::Statement;
+use crate::threads::Threads;
+
+mod reading;
+
+use reading::Reading;
 
 /// The first bytes of a file.
 const MAGIC: &[u8; 16] = b"doorward-state\r\n";
 /// The version of the form, and the only one that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FILE_NAME: &str = "sidecar.snapshot";
 const MARK_NAME: &str = "sidecar.mark";
-/// Bytes of a frame: a chunk is half a megabyte, a single object may be larger.
+/// Bytes of a frame: a chunk is much smaller, a single object may be larger.
 const FRAME_BYTES: u32 = 16 * 1024 * 1024;
 
 /// The place of the last good snapshot. A cheap clone.
@@ -123,18 +128,18 @@ struct Header {
     signature: Vec<u8>,
 }
 
-/// A file that is written, with the hash of what was written.
+/// A file that is written, with the checksum of what was written.
 struct Writing<W> {
     out: W,
-    hash: Sha256,
+    checksum: Checksum,
 }
 
-/// A file that is read, with the hash of what was read.
-struct Reading<'p, R> {
-    input: R,
-    hash: Sha256,
-    path: &'p Path,
-}
+/// The hash of a frame.
+struct FrameHash([u8; Checksum::BYTES]);
+
+/// The checksum of some frames.
+#[derive(Clone, Default)]
+struct Checksum(Sha256);
 
 // === impl SavedSnapshot ===
 
@@ -162,8 +167,7 @@ impl SavedSnapshot {
             Err(source) => return Err(Unusable::Io { path, source }),
             Ok(file) => file,
         };
-        let mut reading = Reading { input: BufReader::new(file), hash: Sha256::new(), path: &path };
-        let (header, moved) = reading.snapshot()?;
+        let (header, moved) = Reading::new(file, &path)?.snapshot(Threads::default())?;
         if header.accounts != self.accounts {
             return Err(Unusable::Scope(path));
         }
@@ -242,16 +246,16 @@ impl SavedSnapshot {
             accounts: self.accounts.clone(),
             signature: signature.clone(),
         };
-        let mut writing = Writing { out, hash: Sha256::new() };
-        writing.bytes(MAGIC)?;
-        writing.bytes(&VERSION.to_le_bytes())?;
+        let mut writing = Writing { out, checksum: Checksum::default() };
+        writing.out.write_all(MAGIC)?;
+        writing.out.write_all(&VERSION.to_le_bytes())?;
         writing.frame(&serde_json::to_vec(&header)?)?;
         let token = RevisionToken { store: *store, revision: state.revision };
         for chunk in chunks(state.records(), Cover { token, digest, signature: Vec::new() }) {
             writing.frame(&chunk.encode_to_vec())?;
         }
-        let Writing { mut out, hash } = writing;
-        out.write_all(&hash.finalize())
+        let Writing { mut out, checksum } = writing;
+        out.write_all(&checksum.end())
     }
 }
 
@@ -272,106 +276,34 @@ fn write_draft(path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Res
 // === impl Writing ===
 
 impl<W: Write> Writing<W> {
-    fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hash.update(bytes);
-        self.out.write_all(bytes)
-    }
-
     fn frame(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = u32::try_from(bytes.len()).ok().filter(|length| *length <= FRAME_BYTES);
         let length = length.ok_or_else(|| io::Error::other("an object is larger than a frame"))?;
-        self.bytes(&length.to_le_bytes())?;
-        self.bytes(bytes)
+        self.checksum.add(&FrameHash::of(bytes));
+        self.out.write_all(&length.to_le_bytes())?;
+        self.out.write_all(bytes)
     }
 }
 
-// === impl Reading ===
+// === impl FrameHash ===
 
-impl<R: Read> Reading<'_, R> {
-    fn snapshot(&mut self) -> Result<(Header, Moved), Unusable> {
-        let foreign = || Unusable::Foreign(self.path.to_owned());
-        let (mut magic, mut version) = ([0; MAGIC.len()], [0; 4]);
-        self.bytes(&mut magic)?;
-        if magic != *MAGIC {
-            return Err(foreign());
-        }
-        self.bytes(&mut version)?;
-        let found = u32::from_le_bytes(version);
-        if found != VERSION {
-            return Err(Unusable::Version { path: self.path.to_owned(), found });
-        }
-        let header = self.frame()?;
-        let header: Header = serde_json::from_slice(&header).map_err(|error| self.damaged(error))?;
-        let moved = self.chunks()?;
-        self.check_end()?;
-        let digest = moved.state.sums().whole().digest().to_string();
-        let token = RevisionToken { store: moved.store, revision: moved.state.revision };
-        let told = self.token(&header)?;
-        if told != token || header.digest != digest {
-            return Err(self.damaged("its header is of another state"));
-        }
-        Ok((header, moved))
+impl FrameHash {
+    fn of(frame: &[u8]) -> Self {
+        Self(Sha256::digest(frame).into())
+    }
+}
+
+// === impl Checksum ===
+
+impl Checksum {
+    const BYTES: usize = 32;
+
+    fn add(&mut self, frame: &FrameHash) {
+        self.0.update(frame.0);
     }
 
-    fn token(&self, header: &Header) -> Result<RevisionToken, Unusable> {
-        let store = header.store.parse().map_err(|error: InvalidRevisionToken| self.damaged(error))?;
-        Ok(RevisionToken { store, revision: header.revision })
-    }
-
-    fn chunks(&mut self) -> Result<Moved, Unusable> {
-        let mut applied = Applied::default();
-        loop {
-            let frame = self.frame()?;
-            let reset = pb::Reset::decode(frame.as_slice()).map_err(|error| self.damaged(error))?;
-            let event = Some(pb::watch_response::Event::Reset(reset));
-            let step = applied.event(pb::WatchResponse { event });
-            match step.map_err(|error: EventRejected| self.damaged(error))? {
-                Step::Moved(moved) => return Ok(moved),
-                Step::Partial | Step::Confirmed(..) => {}
-            }
-        }
-    }
-
-    /// The hash of all that was read, and nothing behind it.
-    fn check_end(&mut self) -> Result<(), Unusable> {
-        let computed: [u8; 32] = self.hash.clone().finalize().into();
-        let mut told = [0; 32];
-        self.bytes(&mut told)?;
-        let mut behind = [0];
-        let is_end = self.input.read(&mut behind).map_err(|error| self.failed(error))? == 0;
-        if told == computed && is_end {
-            return Ok(());
-        }
-        Err(self.damaged("its checksum is that of other contents"))
-    }
-
-    fn frame(&mut self) -> Result<Vec<u8>, Unusable> {
-        let mut length = [0; 4];
-        self.bytes(&mut length)?;
-        let length = u32::from_le_bytes(length);
-        if length > FRAME_BYTES {
-            return Err(self.damaged(format!("a frame claims {length} bytes, the limit is {FRAME_BYTES}")));
-        }
-        let mut bytes = vec![0; length as usize];
-        self.bytes(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    fn bytes(&mut self, bytes: &mut [u8]) -> Result<(), Unusable> {
-        self.input.read_exact(bytes).map_err(|error| self.failed(error))?;
-        self.hash.update(bytes);
-        Ok(())
-    }
-
-    fn failed(&self, error: io::Error) -> Unusable {
-        match error.kind() {
-            ErrorKind::UnexpectedEof => self.damaged("it ends too early"),
-            _ => Unusable::Io { path: self.path.to_owned(), source: error },
-        }
-    }
-
-    fn damaged(&self, problem: impl std::fmt::Display) -> Unusable {
-        Unusable::Damaged { path: self.path.to_owned(), problem: problem.to_string() }
+    fn end(self) -> [u8; Self::BYTES] {
+        self.0.finalize().into()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::object::{Change, ObjectKey};
 use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
 use crate::model::scope::{Environments, Scope};
-use crate::model::state::State;
+use crate::model::state::{Batch, State};
 
 const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
 
@@ -158,6 +158,33 @@ proptest! {
         let anew = anew(&state);
         prop_assert_eq!(state.sums(), anew.sums());
         check_scopes(&state);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever a batch holds twice, and whatever was there before.
+    #[test]
+    fn a_batch_does_what_its_records_do_one_by_one(before in changes(), records in changes()) {
+        let mut one_by_one = State::default();
+        let owners = [account(1), account(2)];
+        for change in &before {
+            apply(&mut one_by_one, &owners);
+            apply(&mut one_by_one, std::slice::from_ref(change));
+        }
+        let mut at_once = one_by_one.clone();
+        let records = owners.into_iter().chain(records).filter_map(|change| match change {
+            Change::Put(record) => Some(record),
+            Change::Delete(_) => None,
+        });
+        let records: Vec<_> = records.collect();
+        let changes: Vec<_> = records.iter().cloned().map(Change::Put).collect();
+        apply(&mut one_by_one, &changes);
+        at_once.put_batch(Revision::new(1), Batch::of(records)).unwrap();
+        prop_assert_eq!(at_once.sums(), one_by_one.sums());
+        prop_assert!(at_once.records().eq(one_by_one.records()));
+        check_scopes(&at_once);
     }
 }
 

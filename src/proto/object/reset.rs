@@ -7,8 +7,9 @@ use crate::model::digest::Digest;
 use crate::model::object::{Object, Record};
 use crate::model::revision::RevisionToken;
 
-/// Bytes of objects in a chunk, about; a single object may be larger.
-const CHUNK_BYTES: usize = 512 * 1024;
+/// Bytes of objects in a chunk, about; a single object may be larger. Small enough to be an ordinary piece of memory to
+/// the allocator, and for several threads to be at work on a reset.
+const CHUNK_BYTES: usize = 32 * 1024;
 
 /// What is the same in each chunk of a reset.
 #[derive(Debug, Clone)]

@@ -12,11 +12,13 @@ use crate::model::credential::CredentialRecord;
 use crate::model::object::{Change, Object, ObjectKey, Record};
 use crate::model::revision::{Revision, StoreId};
 use crate::model::state::State;
+use crate::threads::Threads;
 
 use super::super::api::{Cause, LogEntry, StoreError};
 use super::super::dump::Row;
 use super::super::format::{decode, encode, row, rows_of};
 use super::super::plan::{AnsweredRequest, Step};
+use super::load::load_state;
 use super::upgrade::FORMAT_1;
 
 /// The version of the tables. Older ones are upgraded when they are opened, newer ones refused.
@@ -86,7 +88,7 @@ impl RowError {
         }
     }
 
-    fn damaged(row: impl Into<String>, cause: impl Into<Cause>) -> Self {
+    pub(super) fn damaged(row: impl Into<String>, cause: impl Into<Cause>) -> Self {
         Self::Damaged(row.into(), cause.into())
     }
 }
@@ -151,7 +153,7 @@ pub(super) fn load(database: &Database) -> Result<Loaded, RowError> {
     let (id, head) = identity(&transaction)?;
     check_end(&transaction, LOG, "the log", log_start(&transaction)?, head)?;
     check_end(&transaction, AUDIT, "the audit", audit_start(&transaction)?, head)?;
-    Ok(Loaded { id, state: load_state(&transaction, head)? })
+    Ok(Loaded { id, state: load_state(Threads::default(), &transaction, head)? })
 }
 
 /// The identity and the head.
@@ -218,22 +220,6 @@ pub(super) fn set_loading(transaction: &WriteTransaction, loading: bool) -> Resu
         table.remove(meta::LOADING)?;
     }
     Ok(())
-}
-
-fn load_state(transaction: &ReadTransaction, head: Revision) -> Result<State, RowError> {
-    let mut state = State::default();
-    for object in transaction.open_table(OBJECTS)?.iter()? {
-        let (key, value) = object?;
-        let name = || format!("object `{}`", key.value());
-        let record: Record<Object> = decode(value.value()).map_err(|error| RowError::damaged(name(), error))?;
-        if row(&record.value.key()) != key.value() {
-            return Err(RowError::damaged(name(), "it holds another object"));
-        }
-        let applied = state.apply(head, [&Change::Put(record)]);
-        applied.map_err(|error| RowError::damaged(name(), error))?;
-    }
-    state.revision = head;
-    Ok(state)
 }
 
 /// Writes one commit: the objects, the log, the audit, the head.
