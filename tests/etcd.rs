@@ -35,6 +35,8 @@ use crate::support::installation::{ACCOUNT, Held, Home, POLICY, Sidecar, questio
 use crate::support::process::{Doorward, PATIENCE};
 use crate::support::rpc::{Rpc, until};
 
+#[path = "etcd/keeping.rs"]
+mod keeping;
 mod support;
 
 const THREE: Options = Options { members: 3, tls: true, quota: None };

@@ -63,6 +63,11 @@ impl Home {
         home
     }
 
+    /// The path of a file of this name in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A control plane on a port of its own.
     pub fn control_plane(&self) -> Doorward {
         self.control_plane_at(([127, 0, 0, 1], 0).into())

@@ -148,7 +148,7 @@ impl Rows<'_> {
 ///
 /// # Errors
 /// [`DumpError::Taken`] for a folder that holds something, another when something cannot be read or written.
-pub fn restore(source: &impl Dump, folder: &Path) -> Result<StoreId, DumpError> {
+pub fn restore(source: &dyn Dump, folder: &Path) -> Result<StoreId, DumpError> {
     let taken = |found| DumpError::Taken { place: folder.display().to_string(), found };
     match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
         Ok(true) => {}
