@@ -170,7 +170,7 @@ impl Scene {
 
     fn all_reach(&self, revision: Revision) {
         for sidecar in &self.sidecars {
-            sidecar.reaches(revision);
+            sidecar.reaches(revision, || self.transcript());
         }
     }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,16 +25,19 @@ use doorward::model::object::Object;
 use doorward::model::revision::Revision;
 use doorward::model::state::State;
 use doorward::proto::doorward as pb;
-use doorward::proto::doorward::account_service_client::AccountServiceClient;
 use doorward::proto::doorward::policy_service_client::PolicyServiceClient;
 use doorward::store::api::{Store, StoreError};
 use doorward::store::etcd::{EtcdConfig, EtcdError, EtcdIdentity, EtcdStore, EtcdUser};
 
 use crate::support::etcd::{Cluster, Options};
-use crate::support::installation::{ACCOUNT, Held, Home, POLICY, Sidecar, question};
+use crate::support::installation::{ACCOUNT, Home, POLICY, Sidecar, question};
 use crate::support::process::{Doorward, PATIENCE};
 use crate::support::rpc::{Rpc, until};
 
+#[path = "etcd/crash.rs"]
+mod crash;
+#[path = "etcd/keeping.rs"]
+mod keeping;
 mod support;
 
 const THREE: Options = Options { members: 3, tls: true, quota: None };
@@ -284,112 +287,6 @@ fn set_policy(admin: &Rpc, statements: &str) {
     let (account, policy) = (ACCOUNT.to_owned(), Some(policy));
     let update = pb::UpdatePolicyRequest { account, policy, ..pb::UpdatePolicyRequest::default() };
     admin.wait(PolicyServiceClient::new(admin.channel()).update_policy(admin.request(update))).expect("acknowledged");
-}
-
-/// How often a control plane is killed; `DOORWARD_CRASH_ROUNDS=50` for a longer trial.
-fn rounds() -> usize {
-    std::env::var("DOORWARD_CRASH_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(3)
-}
-
-#[test]
-fn a_control_plane_that_is_killed_loses_nothing_that_it_acknowledged() {
-    const WRITERS: usize = 4;
-    let rounds = rounds();
-    let Some(cluster) = Cluster::start(Options::SINGLE) else { return };
-    let home = Home::new(&cluster);
-    let config = EtcdConfig::new(cluster.endpoints(), EtcdConfig::PREFIX);
-    let (mut acknowledged, mut unknown) = (BTreeMap::new(), 0);
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let (mut follower, mut seat) = (None, None);
-    for round in 0..rounds {
-        let address = seat.as_ref().map_or(([127, 0, 0, 1], 0).into(), |(address, _)| *address);
-        let mut plane = home.control_plane_at(address);
-        let address = plane.listener("admin");
-        let (_, sidecar) = seat
-            .get_or_insert_with(|| (address, home.sidecar("sidecar", &[address], &home.token("watch.token").unwrap())));
-        let follower = follower.get_or_insert_with(|| EtcdStore::open(&config).unwrap());
-        let token = home.token("root.token").unwrap();
-        let admins: Vec<_> = (0..WRITERS).map(|_| Rpc::to(address).with_token(&token)).collect();
-        // A step of xorshift: another moment in each round, the same in each run.
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        let after = 1 + usize::try_from(random % 40).unwrap();
-        let (made, failed) = create_accounts_until(&admins, round, after, || {
-            plane.kill();
-        });
-        acknowledged.extend(made);
-        unknown += failed;
-        let store = EtcdStore::open(&config).unwrap();
-        check_accounts(&store, follower, &acknowledged);
-        // What was committed and not told any more comes from the next process, at the same address.
-        let _plane = home.control_plane_at(address);
-        sidecar.reaches(store.state().revision);
-        assert_eq!(sidecar.check.check(&question()).unwrap().revision, store.state().revision.get());
-    }
-    let (_, sidecar) = seat.unwrap();
-    assert_eq!(sidecar.end(), Held::of(&EtcdStore::open(&config).unwrap().state()));
-    println!(
-        "control plane over etcd killed {rounds} times among {WRITERS} writers: acknowledged {}, lost 0, torn 0, of unknown fate {unknown}; its sidecar equal after each",
-        acknowledged.len()
-    );
-}
-
-/// Creates accounts until that fails for every writer; gives those that were acknowledged with their revisions, and how
-/// many were not. `kill` is called once `after` are acknowledged.
-fn create_accounts_until(
-    admins: &[Rpc],
-    round: usize,
-    after: usize,
-    kill: impl FnOnce(),
-) -> (Vec<(String, String)>, usize) {
-    let acknowledged = AtomicUsize::new(0);
-    let write = |writer: usize, admin: &Rpc| {
-        let mut made = Vec::new();
-        loop {
-            let name = format!("r{round} w{writer} n{}", made.len());
-            let account = Some(pb::Account { name: name.clone(), ..pb::Account::default() });
-            let request = pb::CreateAccountRequest { account, request_id: name.clone() };
-            let mut client = AccountServiceClient::new(admin.channel());
-            let Ok(answer) = admin.wait(client.create_account(admin.request(request))) else { return made };
-            made.push((answer.into_inner().account.unwrap().id, name));
-            acknowledged.fetch_add(1, Ordering::SeqCst);
-        }
-    };
-    thread::scope(|scope| {
-        let writers: Vec<_> =
-            admins.iter().enumerate().map(|(writer, admin)| scope.spawn(move || write(writer, admin))).collect();
-        let enough = || (acknowledged.load(Ordering::SeqCst) >= after).then_some(());
-        until("writes", String::new, enough);
-        kill();
-        let count = writers.len();
-        (writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect(), count)
-    })
-}
-
-/// Everything acknowledged is there, everything there is whole, the log leads to it, and a replica that followed has it.
-fn check_accounts(store: &EtcdStore, follower: &EtcdStore, acknowledged: &BTreeMap<String, String>) {
-    let state = store.state();
-    for (id, name) in acknowledged {
-        let id: AccountId = id.parse().unwrap();
-        let found = state.account(id).unwrap_or_else(|| panic!("{name} is lost"));
-        assert_eq!(found.account.value.name.as_str(), name);
-    }
-    for (id, account) in &state.accounts {
-        if id.to_string() == ACCOUNT {
-            continue;
-        }
-        // One that was created has its five groups and that of everybody, and something bound to each of the five.
-        let bound = account.groups.keys().filter(|group| account.bindings_of_group(**group).next().is_some()).count();
-        assert_eq!((account.groups.len(), bound), (6, 5), "{id} is torn");
-    }
-    let mut replayed = State::default();
-    for entry in store.changes_after(Revision::ZERO, usize::MAX).unwrap() {
-        replayed.apply(entry.revision, &*entry.changes).unwrap();
-    }
-    assert!(replayed.records().eq(state.records()), "the log leads elsewhere");
-    until("the follower", String::new, || (follower.state().revision >= state.revision).then_some(()));
-    assert!(follower.state().records().eq(state.records()));
 }
 
 #[test]

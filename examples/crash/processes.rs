@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use doorward::model::revision::Revision;
+use doorward::model::revision::RevisionToken;
 use doorward::model::state::State;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::authorization_service_client::AuthorizationServiceClient;
@@ -110,22 +110,24 @@ impl Sidecar {
         Ok(Self { server: Server::start(&mut command)?, data, follows })
     }
 
-    /// Waits until its answers are of the head of the store. Nobody of this name has to be there: any answer tells its revision.
-    pub(crate) fn reach(&mut self, runtime: &Runtime, head: Revision) -> anyhow::Result<()> {
+    /// Waits until its answers are of the head of the store. Nobody of this name has to be there: any answer tells its
+    /// revision. The sidecar lets each question wait for a second.
+    pub(crate) fn reach(&mut self, runtime: &Runtime, head: RevisionToken) -> anyhow::Result<()> {
         let mut client = AuthorizationServiceClient::new(self.server.channel(runtime)?);
         let question = pb::CheckRequest {
             account: ACCOUNT.to_owned(),
             user: "nobody@example.com".to_owned(),
             environment: "abc12345".to_owned(),
             permission: "settings:schemas:read".to_owned(),
+            at_least_revision: head.to_string(),
             ..pb::CheckRequest::default()
         };
         let begun = Instant::now();
         loop {
             let answer = runtime.block_on(client.check(question.clone()));
-            let found = answer.as_ref().map_or(0, |answer| answer.get_ref().revision);
-            ensure!(found <= head.get(), "the sidecar has {found}, the store {head} only");
-            if found == head.get() {
+            if let Ok(answer) = &answer {
+                let found = answer.get_ref().revision;
+                ensure!(found == head.revision.get(), "the sidecar has {found}, the store {} only", head.revision);
                 return Ok(());
             }
             ensure!(self.server.runs() && begun.elapsed() < PATIENCE, "no {head} in {PATIENCE:?}: {answer:?}");

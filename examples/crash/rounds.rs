@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use doorward::model::object::{Change, Object};
-use doorward::model::revision::Revision;
+use doorward::model::revision::{Revision, RevisionToken};
 use doorward::model::scope::Scope;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::user_service_client::UserServiceClient;
 use doorward::store::api::Store as _;
 use doorward::store::backup;
-use doorward::store::embedded::EmbeddedStore;
+use doorward::store::embedded::{EmbeddedStore, FILE_NAME};
 use doorward::workload::Random;
 use tokio::runtime::Runtime;
 use tonic::Request;
@@ -38,6 +38,9 @@ const WRITERS: usize = 4;
 const MOST: usize = 60;
 /// The longest that it waits after them, in microseconds: about as long as a commit takes.
 const PAUSE: usize = 20_000;
+
+/// Between two looks at how far the writers are.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// What came of the rounds.
 #[derive(Debug, Default, Clone, Copy)]
@@ -88,11 +91,16 @@ struct Crash {
     binary: PathBuf,
     folder: PathBuf,
     runtime: Runtime,
+    /// Came back after the last kill.
+    server: Option<Server>,
     /// Follows over all rounds, from the first one on; the control plane comes back at the same address.
     sidecar: Option<Sidecar>,
     /// The users that must be there, by e-mail, with the name that was acknowledged last and those that may have come
     /// after it.
     known: BTreeMap<String, Known>,
+    /// The log was looked at up to here, and has made so many users.
+    seen: Revision,
+    users: usize,
     done: Done,
 }
 
@@ -110,17 +118,36 @@ struct Known {
 impl Crash {
     fn new(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
         fs::write(folder.join("state.yaml"), STATE)?;
+        fs::create_dir(folder.join("copy"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (binary, folder, known) = (binary.to_owned(), folder.to_owned(), BTreeMap::new());
-        Ok(Self { binary, folder, runtime, sidecar: None, known, done: Done::default() })
+        Ok(Self {
+            binary,
+            folder,
+            runtime,
+            server: None,
+            sidecar: None,
+            known,
+            seen: Revision::ZERO,
+            users: 0,
+            done: Done::default(),
+        })
     }
 
     fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
+    /// Where the store is looked at as a kill left it.
+    fn copy(&self) -> PathBuf {
+        self.folder.join("copy")
+    }
+
     fn round(&mut self, round: usize, random: &mut Random) -> anyhow::Result<()> {
-        let mut server = self.control_plane()?;
+        let mut server = match self.server.take() {
+            Some(server) => server,
+            None => self.control_plane()?,
+        };
         let token = fs::read_to_string(self.data().join("credentials/root.token"))?;
         let client = Client { channel: server.channel(&self.runtime)?, token: token.trim().to_owned() };
         let (enough, pause) = (random.below(MOST), Duration::from_micros(random.below(PAUSE) as u64));
@@ -130,12 +157,13 @@ impl Crash {
             self.known.insert(email, known);
         }
         self.done.rounds += 1;
+        // What the kill left is looked at in a copy, so that the sidecar need not wait for that.
+        fs::copy(self.data().join(FILE_NAME), self.copy().join(FILE_NAME))?;
+        self.server = Some(self.control_plane()?);
         let head = self.look()?;
         // What was committed and not told any more comes from the next process.
-        let server = self.control_plane()?;
         self.sidecar.as_mut().context("no sidecar")?.reach(&self.runtime, head)?;
         self.done.followed += 1;
-        drop(server);
         Ok(())
     }
 
@@ -153,6 +181,7 @@ impl Crash {
     fn compare(&mut self) -> anyhow::Result<()> {
         let Some(sidecar) = self.sidecar.take() else { return Ok(()) };
         let kept = sidecar.end()?;
+        self.server = None;
         let state = EmbeddedStore::open_existing(&self.data())?.state();
         let everything = Scope::everything();
         let (has, is) = (everything.digest(kept.sums()), everything.digest(state.sums()));
@@ -191,7 +220,8 @@ impl Crash {
             let all_ended = || writers.iter().all(ScopedJoinHandle::is_finished);
             // Random times are what this is about: the kill hits whatever part of a commit it happens to hit.
             while answers.load(Ordering::SeqCst) < enough && server.runs() && !all_ended() {
-                std::thread::yield_now();
+                // Whoever is waited for needs the processor, too.
+                std::thread::sleep(LOOK);
             }
             std::thread::sleep(pause);
             let ended = server.kill();
@@ -201,10 +231,10 @@ impl Crash {
         Ok(written.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Opens the store as the next process would, verifies it and holds it against what was acknowledged. Gives its head.
-    fn look(&mut self) -> anyhow::Result<Revision> {
-        self.done.repaired += usize::from(redb::ReadOnlyDatabase::open(self.data().join("doorward.redb")).is_err());
-        let store = EmbeddedStore::open_existing(&self.data())?;
+    /// Opens the copy as the next process would, verifies it and holds it against what was acknowledged. Gives its head.
+    fn look(&mut self) -> anyhow::Result<RevisionToken> {
+        self.done.repaired += usize::from(redb::ReadOnlyDatabase::open(self.copy().join(FILE_NAME)).is_err());
+        let store = EmbeddedStore::open_existing(&self.copy())?;
         let verified = backup::verify(&store, "the store")?;
         self.done.commits = verified.head.revision.get();
         ensure!(verified.counts.commits == verified.counts.events, "the log and the audit differ: {verified:?}");
@@ -221,21 +251,25 @@ impl Crash {
             }
             known.asked = None;
         }
-        self.done.torn += torn(&store, account.users.len())?;
-        Ok(state.revision)
+        let users = account.users.len();
+        self.done.torn += self.torn(&store, users)?;
+        Ok(RevisionToken { store: store.id(), revision: state.revision })
     }
-}
 
-/// Commits that are in the log and of which something is missing, and users that no commit made.
-fn torn(store: &EmbeddedStore, users: usize) -> anyhow::Result<usize> {
-    let state = store.state();
-    let log = store.changes_after(store.log_start()?, usize::MAX)?;
-    let created = |change: &Change| matches!(change, Change::Put(record) if record.created == record.updated && matches!(record.value, Object::User(..)));
-    let users_made = log.iter().flat_map(|entry| entry.changes.iter()).filter(|change| created(change)).count();
-    let whole = log.iter().filter(|entry| entry.revision > Revision::new(1)).all(|entry| {
-        entry.changes.iter().all(|change| state.record(&change.key()).is_some_and(|it| it.revision >= entry.revision))
-    });
-    Ok(users.abs_diff(users_made) + usize::from(!whole))
+    /// Commits that are in the log since the last look and of which something is missing, and users that no commit made.
+    fn torn(&mut self, store: &EmbeddedStore, users: usize) -> anyhow::Result<usize> {
+        let state = store.state();
+        let log = store.changes_after(self.seen, usize::MAX)?;
+        let created = |change: &Change| matches!(change, Change::Put(record) if record.created == record.updated && matches!(record.value, Object::User(..)));
+        self.users += log.iter().flat_map(|entry| entry.changes.iter()).filter(|change| created(change)).count();
+        let whole = log.iter().filter(|entry| entry.revision > Revision::new(1)).all(|entry| {
+            let is_there =
+                |change: &Change| state.record(&change.key()).is_some_and(|it| it.revision >= entry.revision);
+            entry.changes.iter().all(is_there)
+        });
+        self.seen = state.revision;
+        Ok(users.abs_diff(self.users) + usize::from(!whole))
+    }
 }
 
 #[derive(Clone)]

@@ -1,11 +1,12 @@
-//! `doorward store`: a store that no process serves is backed up, restored, verified and loaded.
+//! `doorward store`: a store is backed up, restored, verified and loaded.
 
 mod load;
+mod place;
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -13,8 +14,9 @@ use clap::{Args, Subcommand};
 use crate::clock::Clock;
 use crate::store::backup::{self, BackupFile};
 use crate::store::dump::DumpError;
-use crate::store::embedded::{EmbeddedStore, restore};
 use crate::store::verify::Verified;
+
+use self::place::PlaceArgs;
 
 /// It was done.
 const DONE: u8 = 0;
@@ -23,7 +25,7 @@ const DAMAGED: u8 = 1;
 /// It could not be done.
 const UNUSABLE: u8 = 2;
 
-/// Back up, restore, verify or load a store that no process serves.
+/// Back up, restore, verify or load a store. One in a folder must not be served meanwhile; one in etcd may be, but for a load.
 ///
 /// Exit code 0: done; 1: the store or the backup is damaged; 2: it could not be done.
 #[derive(Debug, Clone, Args)]
@@ -46,9 +48,8 @@ enum StoreCommand {
 
 #[derive(Debug, Clone, Args)]
 struct BackupArgs {
-    /// Data directory of the store
-    #[arg(long, value_name = "PATH")]
-    directory: PathBuf,
+    #[command(flatten)]
+    store: PlaceArgs,
     /// The backup
     file: PathBuf,
     /// Take the place of a file that is there
@@ -60,19 +61,19 @@ struct BackupArgs {
 struct RestoreArgs {
     /// The backup
     file: PathBuf,
-    /// Data directory of the new store: empty, or not there
-    #[arg(long, value_name = "PATH")]
-    directory: PathBuf,
+    /// The new store: a directory or a prefix that is empty or not there
+    #[command(flatten)]
+    store: PlaceArgs,
 }
 
 #[derive(Debug, Clone, Args)]
-#[group(required = true, multiple = false)]
 struct VerifyArgs {
-    /// The backup
+    /// The backup; a store where none is named
+    #[arg(conflicts_with = "directory")]
     file: Option<PathBuf>,
-    /// Data directory of a store. It is opened as a server opens it: repaired after a crash, and upgraded if it is older
-    #[arg(long, value_name = "PATH")]
-    directory: Option<PathBuf>,
+    /// The store. One in a directory is opened as a server opens it: repaired after a crash, and upgraded if it is older
+    #[command(flatten)]
+    store: PlaceArgs,
 }
 
 /// Runs the command; returns the exit code.
@@ -93,9 +94,9 @@ pub fn run(args: &StoreArgs, clock: &Clock, out: &mut dyn Write, err: &mut dyn W
 
 impl BackupArgs {
     fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let store = open(&self.directory)?;
-        let place = self.directory.display().to_string();
-        let verified = backup::write(&store, &place, &self.file, self.overwrite)?;
+        let store = self.store.place()?;
+        let place = store.name();
+        let verified = backup::write(&*store.open()?, &place, &self.file, self.overwrite)?;
         tell(out, &format!("`{}` is a backup of `{place}`", self.file.display()), &verified)
     }
 }
@@ -104,10 +105,11 @@ impl BackupArgs {
 
 impl RestoreArgs {
     fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        let store = self.store.place()?;
         let file = BackupFile::open(&self.file)?;
         let verified = backup::verify(&file, &file.place())?;
-        let id = restore(&file, &self.directory)?;
-        tell(out, &format!("`{}` is a store of `{}`", self.directory.display(), file.place()), &verified)?;
+        let id = store.restore(&file)?;
+        tell(out, &format!("`{}` is a store of `{}`", store.name(), file.place()), &verified)?;
         let told = writeln!(out, "It has an identity of its own, {id}: sidecars read it from the beginning.");
         told.context(CLOSED)
     }
@@ -117,27 +119,18 @@ impl RestoreArgs {
 
 impl VerifyArgs {
     fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let (place, verified) = match (&self.file, &self.directory) {
-            (Some(path), _) => {
-                let file = BackupFile::open(path)?;
-                (file.place(), backup::verify(&file, &file.place())?)
-            }
-            (None, Some(folder)) => {
-                let place = folder.display().to_string();
-                let verified = backup::verify(&open(folder)?, &place)?;
-                (place, verified)
-            }
-            (None, None) => anyhow::bail!("name a backup, or `--directory`"),
+        let (place, verified) = if let Some(path) = &self.file {
+            let file = BackupFile::open(path)?;
+            (file.place(), backup::verify(&file, &file.place())?)
+        } else {
+            let store = self.store.place()?;
+            (store.name(), store.verify()?)
         };
         tell(out, &format!("`{place}` is whole"), &verified)
     }
 }
 
 const CLOSED: &str = "standard output is closed";
-
-fn open(folder: &Path) -> Result<EmbeddedStore, DumpError> {
-    Ok(EmbeddedStore::open_existing(folder)?)
-}
 
 fn tell(out: &mut dyn Write, what: &str, verified: &Verified) -> anyhow::Result<()> {
     write_counts(out, what, verified).context(CLOSED)

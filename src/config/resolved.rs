@@ -199,6 +199,8 @@ fn add_to(accounts: &mut BTreeMap<AccountId, Environments>, account: AccountId, 
 
 mod store;
 
+pub use store::resolve_etcd;
+
 struct Resolver {
     problems: Vec<ConfigProblem>,
 }

@@ -118,6 +118,8 @@ fn an_etcd_that_cannot_be_used_is_refused_key_by_key() {
         |keys: &str, expected: &[&str]| assert_eq!(problems(&etcd(keys), Role::ControlPlane), expected, "{keys}");
     let member = "endpoints = ['https://a:1']\n";
     check("", &["store.etcd.endpoints"]);
+    let named = resolve(&etcd("endpoints = ['https://root:secret@a:1']"), Role::ControlPlane).unwrap_err().to_string();
+    assert!(named.contains("names no user") && !named.contains("secret"), "{named}");
     for url in ["http://192.0.2.1:2379", "https://a", "a:2379", "https://a:1/x", "ftp://a:1", "https://a:1?x"] {
         check(&format!("endpoints = ['{url}']"), &["store.etcd.endpoints"]);
     }

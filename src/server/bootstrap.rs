@@ -61,11 +61,12 @@ pub enum BootstrapError {
     },
     /// A load did not end.
     #[error(
-        "`{path}` holds the part of a load that did not end; delete it and load it anew with `doorward store load`"
+        "`{place}` holds the part of a load that has not ended; if none is under way, delete it and load it anew with \
+         `doorward store load`"
     )]
     Loading {
-        /// The data directory.
-        path: PathBuf,
+        /// The data directory, or where in etcd.
+        place: String,
     },
     /// The global level of this build does not fit what an account has.
     #[error("this build's global level does not fit the store: {0}; take what it names back with the earlier build")]
@@ -106,12 +107,24 @@ fn open(config: &StoreConfig, clock: &Clock) -> Result<OpenedStore, BootstrapErr
         Engine::Embedded => Arc::new(EmbeddedStore::open(&config.directory)?),
         Engine::Etcd(etcd) => Arc::new(EtcdStore::open(etcd)?),
     };
-    if store.is_loading()? {
-        return Err(BootstrapError::Loading { path: config.directory.clone() });
-    }
+    refuse_part(&*store, config)?;
     begin(&*store, config, clock)?;
+    // A load in etcd may have begun meanwhile: of the two that commit first one is refused, and here the mark is seen.
+    refuse_part(&*store, config)?;
     let credentials = credentials(&*store, &config.directory, clock)?;
     Ok(OpenedStore { store, credentials })
+}
+
+/// Nothing is served of a load that has not ended.
+fn refuse_part(store: &dyn Store, config: &StoreConfig) -> Result<(), BootstrapError> {
+    if !store.is_loading()? {
+        return Ok(());
+    }
+    let place = match &config.engine {
+        Engine::Embedded => config.directory.display().to_string(),
+        Engine::Etcd(etcd) => etcd.place(),
+    };
+    Err(BootstrapError::Loading { place })
 }
 
 /// Gives an empty store its first content, and another one the global level of this build. Where another control plane

@@ -39,7 +39,7 @@ mod kind {
 /// # Errors
 /// [`DumpError::Taken`] for a file that is there, unless `overwrite`; [`DumpError::Damaged`] for a store that is not
 /// whole, of which no backup is made; another when something cannot be read or written.
-pub fn write(store: &impl Dump, place: &str, path: &Path, overwrite: bool) -> Result<Verified, DumpError> {
+pub fn write(store: &dyn Dump, place: &str, path: &Path, overwrite: bool) -> Result<Verified, DumpError> {
     let mut writer = Writer::beside(path, overwrite, Verifier::new(place))?;
     store.dump(&mut writer)?;
     writer.finish()
@@ -49,7 +49,7 @@ pub fn write(store: &impl Dump, place: &str, path: &Path, overwrite: bool) -> Re
 ///
 /// # Errors
 /// [`DumpError::Damaged`] for rows that do not fit together, another when something cannot be read.
-pub fn verify(source: &impl Dump, place: &str) -> Result<Verified, DumpError> {
+pub fn verify(source: &dyn Dump, place: &str) -> Result<Verified, DumpError> {
     let mut verifier = Verifier::new(place);
     source.dump(&mut verifier)?;
     verifier.finish()

@@ -93,6 +93,15 @@ pub enum DumpError {
         /// The store.
         place: String,
     },
+    /// The distributed engine forgot what was being read.
+    #[error(
+        "etcd compacted its history while `{place}` was read, so that it cannot be read to the end as it was at the \
+         beginning; do it again, and let etcd keep its history for longer (--auto-compaction-retention)"
+    )]
+    Compacted {
+        /// The store.
+        place: String,
+    },
     /// Something is there that would be lost.
     #[error("`{place}` {found}; nothing was changed")]
     Taken {

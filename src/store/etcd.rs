@@ -10,13 +10,16 @@ mod client;
 mod compaction;
 mod config;
 mod document;
+mod dump;
 mod error;
 mod follow;
 mod layout;
 mod load;
 mod log;
 mod overlay;
+mod pages;
 mod replica;
+mod restore;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -42,7 +45,9 @@ use super::api::{CommitEffect, Committed, Compacted, LogEntry, Retention, Store,
 use super::plan::{AnsweredRequest, Step, plan};
 
 pub use self::config::{EtcdConfig, EtcdIdentity, EtcdUser};
+pub use self::dump::EtcdReader;
 pub use self::error::EtcdError;
+pub use self::restore::restore;
 
 use self::client::{CallFailed, Client};
 use self::layout::Keys;
@@ -72,6 +77,13 @@ struct Writer {
     doubt: bool,
 }
 
+/// The threads of a client.
+fn runtime(place: &str) -> Result<Runtime, StoreError> {
+    let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("etcd").enable_all().build();
+    let remote = |source: EtcdError| StoreError::Remote { place: place.to_owned(), source: source.into() };
+    runtime.map_err(|source| remote(EtcdError::System(source)))
+}
+
 // === impl EtcdStore ===
 
 impl EtcdStore {
@@ -81,11 +93,11 @@ impl EtcdStore {
     /// [`StoreError::Remote`] where etcd cannot be reached or does not let this user in, [`StoreError::Foreign`],
     /// [`StoreError::Format`] or [`StoreError::Damaged`] for keys that are none of ours, of another version, or broken.
     pub fn open(config: &EtcdConfig) -> Result<Self, StoreError> {
-        let place = format!("{} {}", config.endpoints.join(","), config.prefix);
-        let remote = |source: EtcdError| StoreError::Remote { place: place.clone(), source: source.into() };
-        let runtime = Builder::new_multi_thread().worker_threads(THREADS).thread_name("etcd").enable_all().build();
-        let runtime = runtime.map_err(|source| remote(EtcdError::System(source)))?;
-        let (client, keys) = (Client::new(config).map_err(remote)?, Keys::new(&config.prefix));
+        let place = config.place();
+        let runtime = runtime(&place)?;
+        let client = Client::new(config);
+        let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
+        let keys = Keys::new(&config.prefix);
         let id = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
         let replica = Arc::new(Replica::new(client, keys, place, id));
         runtime.handle().block_on(replica.load())?;

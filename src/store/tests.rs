@@ -1,7 +1,7 @@
 //! The suite that every engine passes: each sentence of the contract is a named test.
 //!
 //! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
-//! `on_every_engine`. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
+//! `on_every_engine`, and to `on_every_kept_engine` of [`keeping`]. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
 //! [`backup`] about rows, [`etcd`] about what several replicas can.
 
 mod audit;
@@ -12,10 +12,11 @@ mod corruption;
 pub(super) mod etcd;
 mod files;
 mod formats;
+mod keeping;
 mod power;
 mod random;
 pub(super) mod support;
-mod verify;
+pub(super) mod verify;
 
 use std::sync::Arc;
 

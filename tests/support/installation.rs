@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use doorward::model::digest::Digest;
-use doorward::model::revision::Revision;
+use doorward::model::revision::{Revision, RevisionToken};
 use doorward::model::scope::Scope;
 use doorward::model::state::State;
 use doorward::proto::doorward as pb;
@@ -63,6 +63,11 @@ impl Home {
         home
     }
 
+    /// The path of a file of this name in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// A control plane on a port of its own.
     pub fn control_plane(&self) -> Doorward {
         self.control_plane_at(([127, 0, 0, 1], 0).into())
@@ -98,10 +103,17 @@ impl Home {
 // === impl Sidecar ===
 
 impl Sidecar {
-    /// Waits until its answers are of this revision.
-    pub fn reaches(&self, head: Revision) {
-        let reached = || (self.check.check(&question()).ok()?.revision >= head.get()).then_some(());
-        until(&format!("revision {head}"), || self.process.transcript(), reached);
+    /// Waits until its answers are of this revision, and gives the first of them; `others` tells what else was printed.
+    pub fn reaches(&self, head: Revision, others: impl Fn() -> String) -> pb::CheckResponse {
+        let transcript = || format!("{}\n{}", others(), self.process.transcript());
+        // The sidecar lets each question wait for a second: first for any state at all, then for that of the revision.
+        let max_age = Some(prost_types::Duration { seconds: 86_400, nanos: 0 });
+        let any = pb::CheckRequest { max_age, ..question() };
+        let first = until("any answer", transcript, || self.check.check(&any).ok());
+        let token: RevisionToken = first.revision_token.parse().expect("a token");
+        let at_least_revision = RevisionToken { revision: head, ..token }.to_string();
+        let demanded = pb::CheckRequest { at_least_revision, ..question() };
+        until(&format!("revision {head}"), transcript, || self.check.check(&demanded).ok())
     }
 
     /// Ends it in order, and reads what it had from the file it leaves.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::authorization_service_client::AuthorizationServiceClient;
@@ -87,7 +87,10 @@ impl Rpc {
     }
 }
 
-/// Asks again until `ask` makes something of the answer. Each question is itself the wait.
+/// Between two questions: whoever is waited for needs the processor, too.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Asks again until `ask` makes something of the answer.
 pub fn until<T>(what: &str, transcript: impl Fn() -> String, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -95,5 +98,6 @@ pub fn until<T>(what: &str, transcript: impl Fn() -> String, mut ask: impl FnMut
             return found;
         }
         assert!(begun.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}\n{}", transcript());
+        std::thread::sleep(PAUSE);
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 
+use super::place::PlaceArgs;
 use super::{CLOSED, DumpError};
 use crate::cli::generate::SizeName;
 use crate::clock::Clock;
@@ -16,7 +17,6 @@ use crate::model::object::{Object, ObjectKey};
 use crate::model::revision::Revision;
 use crate::statefile;
 use crate::store::api::{Retention, Store};
-use crate::store::embedded::EmbeddedStore;
 use crate::workload::{Size, Workload};
 
 /// Edits of one commit.
@@ -26,9 +26,9 @@ const KEPT: Duration = Duration::MAX;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct LoadArgs {
-    /// Data directory of the store: empty, or not there
-    #[arg(long, value_name = "PATH")]
-    directory: PathBuf,
+    /// The store: a directory or a prefix that is empty or not there
+    #[command(flatten)]
+    store: PlaceArgs,
     #[command(flatten)]
     source: Source,
     /// What the choices of a generated account are drawn from
@@ -56,18 +56,19 @@ enum Readied {
 pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow::Result<()> {
     let begun = Instant::now();
     let source = args.read(clock)?;
-    let store = EmbeddedStore::open(&args.directory).map_err(DumpError::from)?;
-    let place = args.directory.display();
+    let place = args.store.place()?;
+    let store = place.make().map_err(DumpError::from)?;
+    let place = place.name();
     if store.is_loading()? {
         bail!("`{place}` holds the part of a load that did not end; delete it and load it anew");
     }
     if store.state().revision != Revision::ZERO || !store.credentials()?.is_empty() {
-        bail!("`{place}` is not empty; name a folder that is empty or not there");
+        bail!("`{place}` is not empty; name a folder or a prefix that is empty or not there");
     }
     store.set_loading(true)?;
     let count = match source {
-        Readied::Generated(workload) => fill(&store, clock, workload.objects().map(Edit::Put)),
-        Readied::File(edits) => fill(&store, clock, edits.into_iter()),
+        Readied::Generated(workload) => fill(&*store, clock, workload.objects().map(Edit::Put)),
+        Readied::File(edits) => fill(&*store, clock, edits.into_iter()),
     }?;
     store.set_loading(false)?;
     let (id, revision) = (store.id(), store.state().revision);
@@ -77,7 +78,7 @@ pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow
         .context(CLOSED)
 }
 
-fn fill(store: &EmbeddedStore, clock: &Clock, mut edits: impl Iterator<Item = Edit>) -> anyhow::Result<usize> {
+fn fill(store: &dyn Store, clock: &Clock, mut edits: impl Iterator<Item = Edit>) -> anyhow::Result<usize> {
     let mut count = 0;
     loop {
         let batch: Vec<_> = edits.by_ref().take(BATCH).collect();

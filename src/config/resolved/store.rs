@@ -1,6 +1,6 @@
 //! What `[store]` and `[store.etcd]` mean.
 
-use super::{Engine, Resolver, is_loopback};
+use super::{Engine, InvalidConfig, Resolver, is_loopback};
 use crate::config::raw::RawEtcd;
 use crate::store::etcd::{EtcdConfig, EtcdIdentity, EtcdUser};
 
@@ -8,6 +8,18 @@ use crate::store::etcd::{EtcdConfig, EtcdIdentity, EtcdUser};
 const ENDPOINTS: usize = 16;
 /// Bytes of a prefix: every key has it.
 const PREFIX_BYTES: usize = 256;
+
+/// Reads the settings of etcd alone, for a command that needs no others.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn resolve_etcd(raw: RawEtcd) -> Result<EtcdConfig, InvalidConfig> {
+    let mut resolver = Resolver { problems: Vec::new() };
+    match (resolver.etcd(raw), resolver.problems.is_empty()) {
+        (Some(config), true) => Ok(config),
+        _ => Err(InvalidConfig(resolver.problems)),
+    }
+}
 
 // === impl Resolver ===
 
@@ -86,6 +98,10 @@ impl Resolver {
 /// What is wrong with the address of a member.
 fn endpoint_problem(url: &str) -> Option<String> {
     let shown = url.escape_debug();
+    if url.contains('@') {
+        // It is shown in messages, and may have a password.
+        return Some("an address names no user; set `username` and `password_file`".to_owned());
+    }
     let Ok(uri) = url.parse::<http::Uri>() else { return Some(format!("`{shown}` is no URL")) };
     let host = uri.host().filter(|_| uri.port().is_some() && matches!(uri.path(), "" | "/") && uri.query().is_none());
     match (uri.scheme_str(), host) {

@@ -12,7 +12,7 @@ use crate::model::revision::StoreId;
 use super::super::api::{LogEntry, StoreError};
 use super::super::dump::{AnsweredRequest, Dump, DumpError, Head, Row, Sink};
 use super::super::format::row;
-use super::file::{Draft, StoreFile};
+use super::file::{Draft, StoreFile, drafts};
 use super::tables::{self, RowError, meta};
 use super::{EmbeddedStore, FILE_NAME};
 
@@ -148,21 +148,28 @@ impl Rows<'_> {
 ///
 /// # Errors
 /// [`DumpError::Taken`] for a folder that holds something, another when something cannot be read or written.
-pub fn restore(source: &impl Dump, folder: &Path) -> Result<StoreId, DumpError> {
+pub fn restore(source: &dyn Dump, folder: &Path) -> Result<StoreId, DumpError> {
     let taken = |found| DumpError::Taken { place: folder.display().to_string(), found };
-    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
-        Ok(true) => {}
-        Ok(false) => return Err(taken("is not empty; name a folder that is empty or not there")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+    let left = match drafts(folder) {
+        Ok(Some(left)) => left,
+        Ok(None) => return Err(taken("is not empty; name a folder that is empty or not there")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(source) => return Err(DumpError::File { place: folder.display().to_string(), done: "read", source }),
-    }
+    };
     let id = StoreId::random();
     let draft = StoreFile::draft(folder, id)?;
     let place = folder.join(FILE_NAME).display().to_string();
     let mut filler = Filler { draft, place, waiting: Vec::new() };
     source.dump(&mut filler)?;
     filler.flush()?;
-    if filler.draft.keep()? { Ok(id) } else { Err(taken("got a store meanwhile; name another folder")) }
+    if !filler.draft.keep()? {
+        return Err(taken("got a store meanwhile; name another folder"));
+    }
+    for draft in left {
+        // Left by a restoration that was killed, or of one that comes too late now.
+        let _ = std::fs::remove_file(draft);
+    }
+    Ok(id)
 }
 
 /// Writes rows into a draft, a batch a transaction.

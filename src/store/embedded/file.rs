@@ -17,6 +17,9 @@ use super::{Medium, tables};
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "doorward.redb";
 
+/// What the name of a store begins with that is not whole yet.
+const DRAFT: &str = ".doorward-store-";
+
 /// A file that holds a store.
 #[derive(Debug)]
 pub(super) struct StoreFile {
@@ -52,6 +55,19 @@ impl Draft {
             Ok(_) => sync_names(&folder).map_err(denied).map(|()| true),
         }
     }
+}
+
+/// The drafts in `folder`; `None` where something else is there. Those of a process that was killed stay until they are deleted.
+pub(super) fn drafts(folder: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+    let mut drafts = Vec::new();
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if !entry.file_name().to_string_lossy().starts_with(DRAFT) {
+            return Ok(None);
+        }
+        drafts.push(entry.path());
+    }
+    Ok(Some(drafts))
 }
 
 // === impl StoreFile ===
@@ -109,7 +125,7 @@ impl StoreFile {
 
     fn new_draft(&self, folder: &Path, id: StoreId) -> Result<Draft, StoreError> {
         let denied = |source| access(folder, source);
-        let draft = tempfile::Builder::new().prefix(".doorward-").tempfile_in(folder).map_err(denied)?;
+        let draft = tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder).map_err(denied)?;
         let backend = draft.reopen().map(FileBackend::new).map_err(denied)?;
         let database = backend.and_then(|backend| Database::builder().create_with_backend(backend));
         let database = database.map_err(|error| self.refusal(error))?;

@@ -14,7 +14,7 @@ pub(super) const OPERATIONS: usize = 100;
 /// Bytes of a list: etcd takes a request of 1.5 MiB.
 pub(super) const BYTES: usize = 768 * 1024;
 /// What an operation takes beside its key and its value, at most.
-const OVERHEAD: usize = 32;
+pub(super) const OVERHEAD: usize = 32;
 
 /// One write of the objects.
 #[derive(Debug, Clone, PartialEq, Eq)]

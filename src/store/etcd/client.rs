@@ -172,11 +172,10 @@ impl Client {
         let (mut pause, longest) = PAUSES;
         let (mut answer, mut may_be_done) = (ANSWER, false);
         loop {
-            let CallFailed { error, may_be_done: now } =
-                match self.attempt(&ask, deadline.min(Instant::now() + answer)).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(failed) => failed,
-                };
+            let CallFailed { error, may_be_done: now } = match self.attempt(&ask, deadline, answer).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
             may_be_done |= now;
             if !error.is_passing() || Instant::now() + pause >= deadline {
                 return Err(CallFailed { error, may_be_done });
@@ -190,13 +189,22 @@ impl Client {
         }
     }
 
-    async fn attempt<T, F>(&self, ask: impl Fn(Connection) -> F, deadline: Instant) -> Result<T, CallFailed>
+    /// Asks once, until `deadline`, and for `answer` at most once there is a connection.
+    async fn attempt<T, F>(
+        &self,
+        ask: impl Fn(Connection) -> F,
+        deadline: Instant,
+        answer: Duration,
+    ) -> Result<T, CallFailed>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
+        // Whoever else connects is waited for, too.
+        let connected = timeout_at(deadline, self.connection()).await;
+        let connected = connected.unwrap_or_else(|_| Err(EtcdError::Deadline { endpoint: self.urls() }));
         // Without a connection nothing was asked.
-        let connection = self.connection().await.map_err(|error| CallFailed { error, may_be_done: false })?;
-        let deadline = deadline.max(Instant::now() + SHORTEST);
+        let connection = connected.map_err(|error| CallFailed { error, may_be_done: false })?;
+        let deadline = deadline.min(Instant::now() + answer).max(Instant::now() + SHORTEST);
         let url = self.url(connection.member);
         let answered = timeout_at(deadline, ask(connection.clone())).await;
         let error = match answered {
@@ -227,7 +235,13 @@ impl Client {
                     return Ok(connection);
                 }
                 Err(error) if !error.is_passing() => return Err(error),
-                Err(error) => problem = error,
+                Err(error) => {
+                    // A call that ends before all are tried is followed by one that begins with the others.
+                    if matches!(error, EtcdError::Deadline { .. }) {
+                        seat.silent.push((index, Instant::now() + SILENCE));
+                    }
+                    problem = error;
+                }
             }
         }
         Err(problem)
@@ -257,6 +271,10 @@ impl Client {
         if matches!(why, EtcdError::Deadline { .. } | EtcdError::Lost { .. }) {
             seat.silent.push((connection.member, Instant::now() + SILENCE));
         }
+    }
+
+    fn urls(&self) -> String {
+        self.members.iter().map(|member| member.url.as_str()).collect::<Vec<_>>().join(",")
     }
 
     fn url(&self, member: usize) -> &str {
@@ -347,6 +365,26 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_call_ends_in_time_however_many_members_are_silent() {
+        let silent = [(); 5].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let urls = silent.each_ref().map(|it| format!("http://{}", it.local_addr().unwrap()));
+        let password = tempfile::NamedTempFile::new().unwrap();
+        let user = Some(EtcdUser { name: "doorward".to_owned(), password_file: password.path().to_owned() });
+        let patience = Duration::from_millis(2_500);
+        let client = Client::new(&EtcdConfig { user, patience, ..EtcdConfig::new(urls, "/d/") }).unwrap();
+
+        let begun = Instant::now();
+        let (one, other) = tokio::join!(client.range(RangeRequest::default()), client.range(RangeRequest::default()));
+        for failed in [one.unwrap_err(), other.unwrap_err()] {
+            assert!(matches!(failed.error, EtcdError::Deadline { .. }) && !failed.may_be_done, "{failed:?}");
+        }
+        // To try all of them takes five seconds.
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        let order = client.seat.lock().await.order(5);
+        assert_eq!(order[..2], [2, 3], "the first two were silent");
+    }
 
     #[test]
     fn members_that_did_not_answer_are_asked_last() {

@@ -9,7 +9,7 @@ use crate::model::revision::Revision;
 use super::super::api::{Compacted, Retention, StoreError};
 use super::layout::Series;
 use super::replica::{Replica, encoded};
-use super::wire::pb::{KeyValue, RangeResponse, TxnRequest};
+use super::wire::pb::{Compare, KeyValue, RangeResponse, TxnRequest};
 use super::wire::{absent, delete, delete_range, get, list, put, unchanged};
 
 /// Commits that one transaction takes out of the log: etcd does nothing else meanwhile.
@@ -56,10 +56,9 @@ impl Replica {
     /// Moves the start of the log, if it is still what was read, and nothing is pending.
     async fn cut_log(&self, start: &RangeResponse, next: Revision) -> Result<bool, StoreError> {
         let key = self.keys.start();
-        let same = start.kvs.first().map_or_else(|| absent(key.clone()), |kv| unchanged(key.clone(), kv.mod_revision));
         let [documents, parts] = self.keys.up_to(Series::Log, next);
         let request = TxnRequest {
-            compare: vec![same, absent(self.keys.pending())],
+            compare: vec![same(&key, start), absent(self.keys.pending())],
             success: vec![put(key, encoded("start", &next)?), delete_range(documents), delete_range(parts)],
             failure: Vec::new(),
         };
@@ -71,15 +70,33 @@ impl Replica {
     async fn compact_audit(&self, cutoff: jiff::Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
         loop {
+            let start =
+                self.client.range(get(self.keys.audit_start())).await.map_err(|failed| self.unusable(failed))?;
             let page = self.page::<AuditEvent>(Series::Audit, Revision::ZERO, usize::MAX).await?;
             let old = page.rows.iter().take_while(|row| row.document.at < cutoff);
             let (count, last) = old.fold((0, None), |(count, _), row| (count + 1, Some(row.revision)));
             let Some(last) = last else { return Ok(gone) };
-            let success = self.keys.up_to(Series::Audit, last).map(delete_range).into();
-            let request = TxnRequest { success, ..TxnRequest::default() };
-            self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
-            gone += count;
+            if self.cut_audit(&start, last).await? {
+                gone += count;
+            }
         }
+    }
+
+    /// Moves the start of the audit, if it is still what was read: it tells what is missing from what was taken away.
+    async fn cut_audit(&self, start: &RangeResponse, last: Revision) -> Result<bool, StoreError> {
+        let key = self.keys.audit_start();
+        let [documents, parts] = self.keys.up_to(Series::Audit, last);
+        let request = TxnRequest {
+            compare: vec![same(&key, start)],
+            success: vec![
+                put(key, encoded("the start of the audit", &last)?),
+                delete_range(documents),
+                delete_range(parts),
+            ],
+            failure: Vec::new(),
+        };
+        let answer = self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
+        Ok(answer.succeeded)
     }
 
     /// Forgets the requests that were answered before `cutoff`.
@@ -108,5 +125,14 @@ impl Replica {
         }
         let answer = self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
         Ok(if answer.succeeded { times.len() as u64 } else { 0 })
+    }
+}
+
+/// The condition that a key is as it was read.
+fn same(key: &str, read: &RangeResponse) -> Compare {
+    let key = key.to_owned();
+    match read.kvs.first() {
+        Some(kv) => unchanged(key, kv.mod_revision),
+        None => absent(key),
     }
 }

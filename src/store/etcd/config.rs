@@ -47,6 +47,12 @@ impl EtcdConfig {
     /// The patience where none is named: an election takes about two seconds.
     pub const PATIENCE: Duration = Duration::from_secs(8);
 
+    /// Where the store is, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{} {}", self.endpoints.join(","), self.prefix)
+    }
+
     /// A cluster without TLS and users, as there is one on a developer's machine.
     #[must_use]
     pub fn new(endpoints: impl IntoIterator<Item = impl Into<String>>, prefix: impl Into<String>) -> Self {

@@ -10,7 +10,8 @@
 //! | `objects/ROW` | an object, in the row of [`row`](super::super::format::row) |
 //! | `requests/ID`, `request-times/T/ID` | the answer to a request, and when it was answered, by which old ones are found |
 //! | `credentials/ID` | a credential |
-//! | `start`, `loading` | where the log starts; there while a load is under way |
+//! | `start`, `audit-start` | where the log and the audit start, once compaction has moved them |
+//! | `loading` | there while a load or a restoration is under way |
 
 use std::ops::Range;
 
@@ -44,8 +45,9 @@ impl Keys {
         Self { prefix: format!("{prefix}{slash}") }
     }
 
-    pub(super) fn prefix(&self) -> &str {
-        &self.prefix
+    /// Every key of the store.
+    pub(super) fn all(&self) -> Range<String> {
+        self.prefix.clone()..format!("{}0", self.prefix.trim_end_matches('/'))
     }
 
     pub(super) fn meta(&self) -> String {
@@ -62,6 +64,10 @@ impl Keys {
 
     pub(super) fn start(&self) -> String {
         self.at("start")
+    }
+
+    pub(super) fn audit_start(&self) -> String {
+        self.at("audit-start")
     }
 
     pub(super) fn loading(&self) -> String {
@@ -111,6 +117,10 @@ impl Keys {
         self.at(&format!("requests/{id}"))
     }
 
+    pub(super) fn requests(&self) -> Range<String> {
+        self.at("requests/")..self.at("requests0")
+    }
+
     /// When a request was answered. It is there as long as the answer is.
     pub(super) fn request_time(&self, at: jiff::Timestamp, id: &str) -> String {
         self.at(&format!("request-times/{}/{id}", moment(at)))
@@ -119,6 +129,11 @@ impl Keys {
     /// The times of the requests that were answered before `cutoff`.
     pub(super) fn request_times(&self, cutoff: jiff::Timestamp) -> Range<String> {
         self.at("request-times/")..self.at(&format!("request-times/{}", moment(cutoff)))
+    }
+
+    /// The times of all requests.
+    pub(super) fn all_request_times(&self) -> Range<String> {
+        self.at("request-times/")..self.at("request-times0")
     }
 
     /// The id of the request whose time this key is.
@@ -163,7 +178,8 @@ fn moment(at: jiff::Timestamp) -> String {
 // === impl Series ===
 
 impl Series {
-    const fn name(self) -> &'static str {
+    /// As a word, too.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Log => "log",
             Self::Audit => "audit",

@@ -1,7 +1,6 @@
 //! How a store is made and read as a whole.
 
 use serde::{Deserialize, Serialize};
-use tonic::Code;
 
 use crate::model::object::{Change, Object, Record};
 use crate::model::revision::{Revision, StoreId};
@@ -13,9 +12,10 @@ use super::client::{CallFailed, Client};
 use super::error::EtcdError;
 use super::layout::{Keys, Series};
 use super::overlay::Overlay;
+use super::pages::Pages;
 use super::replica::{Replica, Stand, encoded};
 use super::wire::pb::{KeyValue, TxnRequest};
-use super::wire::{empty, get, list, put};
+use super::wire::{empty, get, put};
 
 /// The version of the layout. What reads one refuses every other.
 const FORMAT: &str = "1";
@@ -42,24 +42,34 @@ enum Reading {
 /// The identity of the store below these keys, which is made if nothing is there. Of several processes that find
 /// nothing, one makes it.
 pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Result<StoreId, StoreError> {
-    let all = keys.prefix().to_owned()..format!("{}0", keys.prefix().trim_end_matches('/'));
-    let meta = encoded("meta", &Meta { format: FORMAT.to_owned(), store: StoreId::random() })?;
     let request = TxnRequest {
-        compare: vec![empty(all)],
-        success: vec![put(keys.meta(), meta), put(keys.head(), encoded("head", &Revision::ZERO)?)],
+        compare: vec![empty(keys.all())],
+        success: vec![put(keys.meta(), meta(StoreId::random())?), put(keys.head(), encoded("head", &Revision::ZERO)?)],
         failure: Vec::new(),
     };
     let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
     // Whichever of them it was that made it, it is there afterwards.
     client.txn(request).await.map_err(unusable)?;
+    found_identity(client, keys, place).await
+}
+
+/// The identity of the store below these keys, where there is one.
+pub(super) async fn found_identity(client: &Client, keys: &Keys, place: &str) -> Result<StoreId, StoreError> {
+    let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
     let found = client.range(get(keys.meta())).await.map_err(unusable)?;
     known(found.kvs.first(), place)
 }
 
-fn known(meta: Option<&KeyValue>, place: &str) -> Result<StoreId, StoreError> {
+/// What the key `meta` of a new store holds.
+pub(super) fn meta(store: StoreId) -> Result<Vec<u8>, StoreError> {
+    encoded("meta", &Meta { format: FORMAT.to_owned(), store })
+}
+
+/// The identity that `meta` tells.
+pub(super) fn known(meta: Option<&KeyValue>, place: &str) -> Result<StoreId, StoreError> {
     let place = place.to_owned();
     let Some(meta) = meta else {
-        return Err(StoreError::Foreign { place, found: "there are keys, and none of them is `meta`".to_owned() });
+        return Err(StoreError::Foreign { place, found: "it has no key `meta`".to_owned() });
     };
     match decode::<Meta>(&meta.value) {
         Ok(Meta { format, store }) if format == FORMAT => Ok(store),
@@ -114,7 +124,11 @@ impl Replica {
 
     /// The log entry of the head whose objects were not all written at the revision `at` of etcd. By now they may be, and
     /// the entry, or its parts, be compacted.
-    async fn entry_at(&self, revision: Revision, at: i64) -> Result<Result<LogEntry, CallFailed>, StoreError> {
+    pub(super) async fn entry_at(
+        &self,
+        revision: Revision,
+        at: i64,
+    ) -> Result<Result<LogEntry, CallFailed>, StoreError> {
         let mut request = get(self.keys.document(Series::Log, revision));
         request.revision = at;
         let answer = match self.client.range(request).await {
@@ -134,52 +148,40 @@ impl Replica {
         mut overlay: Overlay,
     ) -> Result<Result<State, CallFailed>, StoreError> {
         let mut state = State::default();
-        let mut rest = self.keys.objects();
-        let mut limit = PAGE;
+        let mut apply = |record| self.apply(&mut state, head, record);
+        let mut pages = Pages::of(self.keys.objects(), at, PAGE);
         loop {
-            let mut request = list(rest.clone(), limit);
-            request.revision = at;
-            let page = match self.client.range(request).await {
-                Ok(page) => page,
+            match pages.next(&self.client).await {
+                Ok(Some(page)) => page.iter().try_for_each(|kv| self.each_of_row(kv, &mut overlay, &mut apply))?,
+                Ok(None) => break,
                 Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
-                // The answer is larger than may come: these objects are large.
-                Err(CallFailed { error: EtcdError::Refused { code: Code::OutOfRange, .. }, .. }) if limit > 1 => {
-                    limit = (limit / 8).max(1);
-                    continue;
-                }
                 Err(failed) => return Err(self.unusable(failed)),
-            };
-            for kv in &page.kvs {
-                self.add(&mut state, head, kv, &mut overlay)?;
-            }
-            match page.kvs.last() {
-                Some(last) if page.more => rest.start = format!("{}\0", String::from_utf8_lossy(&last.key)),
-                _ => break,
             }
         }
-        for record in overlay.before(None) {
-            self.apply(&mut state, head, record)?;
-        }
+        overlay.before(None).try_for_each(apply)?;
         state.revision = head;
         Ok(Ok(state))
     }
 
-    /// Adds the object of a row, and what the overlay has before it.
-    fn add(&self, state: &mut State, head: Revision, kv: &KeyValue, overlay: &mut Overlay) -> Result<(), StoreError> {
+    /// Tells `each` the object of a row, and what the overlay has before it.
+    pub(super) fn each_of_row<E: From<StoreError>>(
+        &self,
+        kv: &KeyValue,
+        overlay: &mut Overlay,
+        each: &mut impl FnMut(Record<Object>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let objects = self.keys.objects().start;
         let name = Keys::rest(&kv.key, &objects);
         let name = name.ok_or_else(|| self.damaged(String::from_utf8_lossy(&kv.key), "it is no row of an object"))?;
-        for record in overlay.before(Some(name)) {
-            self.apply(state, head, record)?;
-        }
+        overlay.before(Some(name)).try_for_each(&mut *each)?;
         if !overlay.keeps(name) {
             return Ok(());
         }
         let record: Record<Object> = self.decoded(name, &kv.value)?;
         if row(&record.value.key()) != name {
-            return Err(self.damaged(format!("object `{name}`"), "it holds another object"));
+            return Err(self.damaged(format!("object `{name}`"), "it holds another object").into());
         }
-        self.apply(state, head, record)
+        each(record)
     }
 
     fn apply(&self, state: &mut State, head: Revision, record: Record<Object>) -> Result<(), StoreError> {

@@ -87,14 +87,26 @@ impl Replica {
     where
         T: DeserializeOwned,
     {
+        self.value_at(series, row, 0).await
+    }
+
+    /// The same at the revision `at` of etcd, or at the newest one for 0.
+    pub(super) async fn value_at<T>(&self, series: Series, row: Row<T>, at: i64) -> Result<Found<T>, StoreError>
+    where
+        T: DeserializeOwned,
+    {
         let Document { commit, value, parts, .. } = row.document;
         if value.is_some() {
             return Ok(value);
         }
         let mut read: Vec<Bytes> = Vec::with_capacity(parts);
         for number in 0..parts {
-            let key = self.keys.part(series, row.revision, commit, number);
-            let answer = self.client.range(get(key)).await.map_err(|failed| self.unusable(failed))?;
+            let part = get(self.keys.part(series, row.revision, commit, number));
+            let answer = self
+                .client
+                .range(RangeRequest { revision: at, ..part })
+                .await
+                .map_err(|failed| self.unusable(failed))?;
             let Some(part) = answer.kvs.into_iter().next() else { return Ok(None) };
             read.push(part.value);
         }

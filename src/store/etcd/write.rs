@@ -288,12 +288,17 @@ impl Replica {
 
 /// An object that no request can hold must not be committed: it could never be written.
 fn check_size(list: &[Write]) -> Result<(), StoreError> {
-    let Some((row, value)) = list.iter().find_map(|write| match write {
-        Write::Put(row, value) if value.len() > OBJECT_BYTES.max(BYTES) => Some((row, value)),
-        _ => None,
-    }) else {
+    list.iter().try_for_each(|write| match write {
+        Write::Put(row, value) => check_object(row, value),
+        Write::Delete(_) | Write::DeleteRows(_) => Ok(()),
+    })
+}
+
+/// The same of one.
+pub(super) fn check_object(row: &str, value: &[u8]) -> Result<(), StoreError> {
+    if value.len() <= OBJECT_BYTES.max(BYTES) {
         return Ok(());
-    };
+    }
     let problem = format!("it takes {} bytes, and etcd takes {OBJECT_BYTES} in a value", value.len());
     Err(unencodable(&format!("object `{row}`"), problem))
 }

@@ -163,6 +163,20 @@ fn a_store_is_restored_into_nothing_else_than_an_empty_folder() {
 }
 
 #[test]
+fn what_a_killed_restore_left_is_in_nobodys_way() {
+    let (folder, _store) = backed_up();
+    let file = BackupFile::open(&path(&folder)).unwrap();
+    let made = folder.0.path().join("made");
+    fs::create_dir(&made).unwrap();
+    fs::write(made.join(".doorward-store-killed"), "a part").unwrap();
+    fs::write(made.join("theirs"), "something").unwrap();
+    assert!(restore(&file, &made).unwrap_err().to_string().contains("is not empty"));
+    fs::remove_file(made.join("theirs")).unwrap();
+    restore(&file, &made).unwrap();
+    assert_eq!(names(&made), [FILE_NAME]);
+}
+
+#[test]
 fn a_restore_that_cannot_be_finished_leaves_no_store() {
     let (folder, store) = backed_up();
     let made = folder.0.path().join("made");

@@ -6,7 +6,7 @@ use super::super::dump::{Dump, DumpError, Head, Row, Sink};
 use super::super::embedded::EmbeddedStore;
 use super::super::memory::Memory;
 use super::super::verify::Counts;
-use super::{account, account_id, at, commit, environment, furnished, mutation, owned, puts, request};
+use super::{Place, account, account_id, at, commit, environment, furnished, mutation, owned, puts, request};
 use crate::model::credential::{CredentialRecord, CredentialRole};
 use crate::model::mutation::{Actor, Edit, Mutation};
 use crate::model::object::{Object, ObjectKey};
@@ -14,9 +14,9 @@ use crate::model::revision::Revision;
 
 /// Rows in memory.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) struct Rows {
-    pub(super) head: Option<Head>,
-    pub(super) rows: Vec<Row>,
+pub(in super::super) struct Rows {
+    pub(in super::super) head: Option<Head>,
+    pub(in super::super) rows: Vec<Row>,
 }
 
 impl Sink for Rows {
@@ -39,7 +39,7 @@ impl Dump for Rows {
 }
 
 impl Rows {
-    pub(super) fn of(source: &impl Dump) -> Self {
+    pub(in super::super) fn of(source: &dyn Dump) -> Self {
         let mut rows = Self::default();
         source.dump(&mut rows).unwrap();
         rows
@@ -54,7 +54,13 @@ impl Rows {
 /// A store with a bit of everything, at revision 6.
 pub(super) fn eventful() -> EmbeddedStore {
     let memory = Memory::new().unwrap();
-    let store = furnished(&memory);
+    drop(eventful_in(&memory));
+    EmbeddedStore::over(memory).unwrap()
+}
+
+/// The same in an empty place.
+pub(in super::super) fn eventful_in(place: &dyn Place) -> Box<dyn Store> {
+    let store = furnished(place);
     let named = mutation(Revision::new(1), puts([account(1, "renamed"), account(1, "again")]));
     store.commit(Mutation { request: Some(request("first", 1)), ..named }).unwrap();
     commit(&*store, vec![Edit::Delete(ObjectKey::Account(account_id(2)))]).unwrap();
@@ -66,8 +72,7 @@ pub(super) fn eventful() -> EmbeddedStore {
     let public_id = "holder".to_owned();
     let credential = CredentialRecord { public_id, role: CredentialRole::Root, secret_sha256: [1; 32], created: at(0) };
     store.put_credentials(&[credential]).unwrap();
-    drop(store);
-    EmbeddedStore::over(memory).unwrap()
+    store
 }
 
 fn retention(commits: u64) -> Retention {

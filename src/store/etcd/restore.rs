@@ -1,0 +1,185 @@
+//! A store below a prefix, made of the rows of another one.
+//!
+//! The mark of a load is there from the first key to the last, so that nobody serves a part, and every transaction asks for
+//! it, so that nobody else can have been there.
+
+use serde::Serialize;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::model::revision::{Revision, StoreId};
+
+use super::super::api::StoreError;
+use super::super::dump::{Dump, DumpError, Head, Row, Sink};
+use super::super::format::row;
+use super::batch::{BYTES, OPERATIONS, OVERHEAD};
+use super::client::Client;
+use super::config::EtcdConfig;
+use super::document::Written;
+use super::layout::{Keys, Series};
+use super::load::{found_identity, meta};
+use super::replica::{Replica, encoded, unencodable};
+use super::runtime;
+use super::wire::pb::{RequestOp, TxnRequest};
+use super::wire::{delete, delete_range, empty, get, put, unchanged};
+use super::write::check_object;
+
+/// Makes a store below the prefix of `config`, where nothing is, of everything that `source` tells, under a new identity.
+/// Nobody serves it before all of it is there; where it cannot be finished nothing is left.
+///
+/// # Errors
+/// [`DumpError::Taken`] for a prefix below which something is, another when something cannot be read or written.
+pub fn restore(source: &dyn Dump, config: &EtcdConfig) -> Result<StoreId, DumpError> {
+    let place = config.place();
+    let runtime = runtime(&place)?;
+    let client = Client::new(config);
+    let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
+    let (keys, id) = (Keys::new(&config.prefix), StoreId::random());
+    let replica = Replica::new(client, keys, place, id);
+    let mark = runtime.block_on(begin(&replica))?;
+    let mut filler = Filler { replica, runtime, mark, commit: Uuid::new_v4(), ops: Vec::new(), bytes: 0, head: None };
+    let done = source.dump(&mut filler).and_then(|()| filler.finish());
+    if done.is_err() {
+        filler.clear();
+    }
+    done.map(|()| id)
+}
+
+/// Takes the prefix; gives when in etcd that was.
+async fn begin(replica: &Replica) -> Result<i64, DumpError> {
+    let keys = &replica.keys;
+    let success = vec![
+        put(keys.loading(), Vec::new()),
+        put(keys.meta(), meta(replica.id)?),
+        put(keys.head(), encoded("head", &Revision::ZERO)?),
+    ];
+    let request = TxnRequest { compare: vec![empty(keys.all())], success, failure: Vec::new() };
+    let answer = replica.client.txn(request).await.map_err(|failed| replica.unwritten(failed))?;
+    if answer.succeeded {
+        return Ok(answer.revision());
+    }
+    let taken = DumpError::Taken {
+        place: replica.place.clone(),
+        found: "is not empty; name a prefix below which nothing is, or delete what is there",
+    };
+    // The try before this one may have been it, though its answer was lost.
+    match found_identity(&replica.client, keys, &replica.place).await {
+        Ok(found) if found == replica.id => {}
+        _ => return Err(taken),
+    }
+    let mark = replica.client.range(get(keys.loading())).await.map_err(|failed| replica.unusable(failed))?;
+    mark.kvs.first().map(|kv| kv.mod_revision).ok_or(taken)
+}
+
+/// Writes rows, as many at a time as one transaction takes.
+struct Filler {
+    replica: Replica,
+    runtime: Runtime,
+    /// When in etcd the mark was written.
+    mark: i64,
+    /// The name of the try, for documents.
+    commit: Uuid,
+    ops: Vec<RequestOp>,
+    bytes: usize,
+    head: Option<Head>,
+}
+
+// === impl Filler ===
+
+impl Filler {
+    fn put(&mut self, key: String, value: Vec<u8>) -> Result<(), DumpError> {
+        let bytes = OVERHEAD + key.len() + value.len();
+        if self.ops.len() == OPERATIONS || (self.bytes + bytes > BYTES && !self.ops.is_empty()) {
+            self.flush()?;
+        }
+        self.bytes += bytes;
+        self.ops.push(put(key, value));
+        Ok(())
+    }
+
+    fn put_document<T: Serialize>(
+        &mut self,
+        series: Series,
+        revision: Revision,
+        at: jiff::Timestamp,
+        value: &T,
+    ) -> Result<(), DumpError> {
+        let name = |error| unencodable(&format!("revision {revision} of the {}", series.name()), error);
+        let Written { document, parts } = Written::of(self.commit, at, value).map_err(name)?;
+        for (number, part) in parts.into_iter().enumerate() {
+            self.put(self.replica.keys.part(series, revision, self.commit, number), part)?;
+        }
+        self.put(self.replica.keys.document(series, revision), document)
+    }
+
+    fn flush(&mut self) -> Result<(), DumpError> {
+        self.bytes = 0;
+        let success = std::mem::take(&mut self.ops);
+        if self.txn(success)? { Ok(()) } else { Err(self.disturbed()) }
+    }
+
+    /// A transaction, as long as the mark is the one that was set.
+    fn txn(&self, success: Vec<RequestOp>) -> Result<bool, DumpError> {
+        let replica = &self.replica;
+        let compare = vec![unchanged(replica.keys.loading(), self.mark)];
+        let request = TxnRequest { compare, success, failure: Vec::new() };
+        let answer = self.runtime.block_on(replica.client.txn(request));
+        Ok(answer.map_err(|failed| replica.unwritten(failed))?.succeeded)
+    }
+
+    fn disturbed(&self) -> DumpError {
+        let found = "was changed meanwhile; name a prefix that nobody else uses";
+        DumpError::Taken { place: self.replica.place.clone(), found }
+    }
+
+    /// Says where the store is, and takes the mark away, at once.
+    fn finish(&mut self) -> Result<(), DumpError> {
+        self.flush()?;
+        let keys = &self.replica.keys;
+        let Some(head) = self.head else { return Err(self.disturbed()) };
+        let mut last = vec![delete(keys.loading()), put(keys.head(), encoded("head", &head.revision)?)];
+        for (key, start) in [(keys.start(), head.log_start), (keys.audit_start(), head.audit_start)] {
+            last.push(put(key, encoded("a start", &start)?));
+        }
+        // A second try finds the mark gone where the first one was it.
+        if self.txn(last)? || self.is_finished()? { Ok(()) } else { Err(self.disturbed()) }
+    }
+
+    fn is_finished(&self) -> Result<bool, DumpError> {
+        let Replica { client, keys, place, id, .. } = &self.replica;
+        let found = self.runtime.block_on(found_identity(client, keys, place))?;
+        let mark = self.runtime.block_on(client.range(get(keys.loading())));
+        Ok(found == *id && mark.map_err(|failed| self.replica.unusable(failed))?.kvs.is_empty())
+    }
+
+    /// Takes away what was written. Where that is not possible either, the mark stays, and says what there is.
+    fn clear(&self) {
+        let _ = self.txn(vec![delete_range(self.replica.keys.all())]);
+    }
+}
+
+impl Sink for Filler {
+    fn head(&mut self, head: &Head) -> Result<(), DumpError> {
+        self.head = Some(*head);
+        Ok(())
+    }
+
+    fn row(&mut self, it: Row) -> Result<(), DumpError> {
+        match &it {
+            Row::Object(record) => {
+                let (name, value) = (row(&record.value.key()), encoded("an object", record)?);
+                check_object(&name, &value)?;
+                self.put(self.replica.keys.object(&name), value)
+            }
+            Row::Commit(entry) => self.put_document(Series::Log, entry.revision, entry.at, entry),
+            Row::Event(event) => self.put_document(Series::Audit, event.revision, event.at, event),
+            Row::Request(id, answer) => {
+                self.put(self.replica.keys.request(id), encoded("a request", answer)?)?;
+                self.put(self.replica.keys.request_time(answer.at, id), Vec::new())
+            }
+            Row::Credential(credential) => {
+                self.put(self.replica.keys.credential(&credential.public_id), encoded("a credential", credential)?)
+            }
+        }
+    }
+}
