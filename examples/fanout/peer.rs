@@ -1,7 +1,10 @@
 //! What is watched: a control plane, and etcd with nothing around it.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use doorward::proto::doorward as pb;
@@ -43,14 +46,25 @@ pub(crate) trait Peer {
     /// How a receiver is told of it.
     fn arguments(&self) -> Vec<String>;
 
+    /// What it says that its commits took within it; nothing where it does not say.
+    fn spent(&self) -> anyhow::Result<Spent>;
+
     /// Commits one small change; gives the revision by which the streams know it.
     async fn commit(&self, number: usize) -> anyhow::Result<u64>;
+}
+
+/// Seconds that so many commits took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Spent {
+    seconds: f64,
+    commits: u32,
 }
 
 /// A control plane on an embedded store.
 pub(crate) struct ControlPlane {
     server: Server,
     address: String,
+    metrics: String,
     token: PathBuf,
     caller: Caller,
     group: String,
@@ -63,17 +77,28 @@ pub(crate) struct Etcd {
     channel: Channel,
 }
 
+// === impl Spent ===
+
+impl Spent {
+    /// How long a commit took on average since `before`.
+    pub(crate) fn mean_since(self, before: Self) -> Option<Duration> {
+        let commits = self.commits.checked_sub(before.commits).filter(|commits| *commits > 0)?;
+        Duration::try_from_secs_f64((self.seconds - before.seconds) / f64::from(commits)).ok()
+    }
+}
+
 // === impl ControlPlane ===
 
 impl ControlPlane {
     pub(crate) async fn start(folder: &Path) -> anyhow::Result<Self> {
         let (state, data) = (folder.join("state.yaml"), folder.join("data"));
         fs::write(&state, STATE)?;
-        let listen = ["control-plane", "--admin-listen", "127.0.0.1:0", "--metrics-listen", "off"];
+        let listen = ["control-plane", "--admin-listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"];
         let (data_flag, state_flag) = ("--data-directory".as_ref(), "--state".as_ref());
         let places = [data_flag, data.as_os_str(), state_flag, state.as_os_str()];
         let server = Server::start(listen.map(AsRef::as_ref).into_iter().chain(places))?;
         let address = server.listening("admin")?;
+        let metrics = server.listening("metrics")?;
         let token = |role| data.join(format!("credentials/{role}.token"));
         let caller = Caller::connect(&address, Some(&token("root"))).await?;
         let group = pb::Group { name: "Readers".to_owned(), ..pb::Group::default() };
@@ -84,13 +109,23 @@ impl ControlPlane {
         };
         let mut groups = GroupServiceClient::new(caller.channel.clone());
         let group = groups.create_group(caller.request(create)?).await?.into_inner().group.context("no group")?.id;
-        Ok(Self { server, address, token: token("watch"), caller, group })
+        Ok(Self { server, address, metrics, token: token("watch"), caller, group })
     }
 }
 
 impl Peer for ControlPlane {
     fn process(&self) -> u32 {
         self.server.id()
+    }
+
+    fn spent(&self) -> anyhow::Result<Spent> {
+        let page = metrics_page(&self.metrics)?;
+        let value = |name: &str| {
+            let mut lines = page.lines().filter(|line| line.contains("UpdateGroup"));
+            lines.find_map(|line| line.strip_prefix("doorward_admin_call_duration_seconds_")?.strip_prefix(name))
+        };
+        let number = |line: Option<&str>| line.and_then(|it| it.rsplit(' ').next()).unwrap_or("0").to_owned();
+        Ok(Spent { seconds: number(value("sum")).parse()?, commits: number(value("count")).parse()? })
     }
 
     fn arguments(&self) -> Vec<String> {
@@ -129,6 +164,10 @@ impl Peer for Etcd {
         self.cluster.process(0)
     }
 
+    fn spent(&self) -> anyhow::Result<Spent> {
+        Ok(Spent::default())
+    }
+
     fn arguments(&self) -> Vec<String> {
         ["--address", &self.address].map(str::to_owned).into()
     }
@@ -141,4 +180,13 @@ impl Peer for Etcd {
         let answer = KvClient::new(self.channel.clone()).txn(txn).await?.into_inner();
         Ok(answer.header.context("no header")?.revision.cast_unsigned())
     }
+}
+
+/// What a metrics listener says.
+fn metrics_page(address: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }

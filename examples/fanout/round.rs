@@ -17,6 +17,8 @@ const PATIENCE: Duration = Duration::from_mins(3);
 const WARM: usize = 20;
 /// Commits without streams for each with them: they are quick.
 const ALONE: usize = 5;
+/// Before a commit that is timed: a machine that has rested is slower at first, with streams and without.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is measured.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +34,14 @@ pub(crate) struct Round {
     pub(crate) streams: usize,
     /// Until all streams were open.
     pub(crate) opened: Duration,
-    /// A commit before there were streams, and after they were gone.
+    /// A commit before there were streams, one after another.
     pub(crate) alone: Times,
-    /// A commit with them.
-    pub(crate) beside: Times,
+    /// The same, each after a pause.
+    pub(crate) rested: Sample,
+    /// A commit with streams, after a pause: what went before is with all of them.
+    pub(crate) beside: Sample,
+    /// A commit while the one before is on its way to the streams.
+    pub(crate) amid: Times,
     /// From the call to the last stream.
     pub(crate) from_call: Times,
     /// From the answer to the last stream; nothing where the last stream was first.
@@ -44,12 +50,31 @@ pub(crate) struct Round {
     pub(crate) bytes: u64,
 }
 
+/// How long a commit took.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    /// To the caller: the processor's turn of whoever calls is in it.
+    pub(crate) called: Times,
+    /// Within the server, on average, where it tells.
+    pub(crate) inside: Option<Duration>,
+}
+
 /// Measures `peer` with its streams each on a connection, or one connection a process.
 pub(crate) async fn run(peer: &impl Peer, plan: Plan, multiplexed: bool) -> anyhow::Result<Round> {
     let mut round = Round { streams: plan.streams, ..Round::default() };
     let mut numbers = 0..;
-    commit(peer, &mut numbers, WARM, &mut Times::default()).await?;
-    commit(peer, &mut numbers, plan.commits * ALONE, &mut round.alone).await?;
+    for number in numbers.by_ref().take(WARM) {
+        peer.commit(number).await?;
+    }
+    for number in numbers.by_ref().take(plan.commits * ALONE) {
+        timed(peer, number, &mut round.alone).await?;
+    }
+    let spent = peer.spent()?;
+    for number in numbers.by_ref().take(plan.commits) {
+        tokio::time::sleep(PAUSE).await;
+        timed(peer, number, &mut round.rested.called).await?;
+    }
+    round.rested.inside = peer.spent()?.mean_since(spent);
     let before = memory::resident(peer.process())?;
     let begun = Instant::now();
     let receivers = receivers(peer, plan, multiplexed)?;
@@ -61,30 +86,54 @@ pub(crate) async fn run(peer: &impl Peer, plan: Plan, multiplexed: bool) -> anyh
         wait(&receivers, &revision.to_string())?;
     }
     round.bytes = memory::resident(peer.process())?.saturating_sub(before);
-    for number in numbers.by_ref().take(plan.commits) {
-        let (called, begun) = (now()?, Instant::now());
-        let revision = peer.commit(number).await?;
-        let took = begun.elapsed();
-        let last = wait(&receivers, &revision.to_string())?;
-        round.beside.push(took);
-        round.from_call.push(last.saturating_sub(called));
-        round.from_answer.push(last.saturating_sub(called + took));
-    }
+    with_streams(peer, &receivers, numbers.by_ref().take(plan.commits), &mut round).await?;
+    amid(peer, &receivers, numbers.take(plan.commits * 2), &mut round).await?;
     Ok(round)
 }
 
-async fn commit(
+/// Commits of which each begins when the one before has come to all streams.
+async fn with_streams(
     peer: &impl Peer,
-    numbers: &mut impl Iterator<Item = usize>,
-    count: usize,
-    times: &mut Times,
+    receivers: &[Process],
+    numbers: impl Iterator<Item = usize>,
+    round: &mut Round,
 ) -> anyhow::Result<()> {
-    for number in numbers.take(count) {
-        let begun = Instant::now();
-        peer.commit(number).await?;
-        times.push(begun.elapsed());
+    let spent = peer.spent()?;
+    for number in numbers {
+        tokio::time::sleep(PAUSE).await;
+        let called = now()?;
+        let (revision, took) = timed(peer, number, &mut round.beside.called).await?;
+        let last = wait(receivers, &revision.to_string())?;
+        round.from_call.push(last.saturating_sub(called));
+        round.from_answer.push(last.saturating_sub(called + took));
+    }
+    round.beside.inside = peer.spent()?.mean_since(spent);
+    Ok(())
+}
+
+/// Commits by twos, the second as soon as the first is answered: that one is timed.
+async fn amid(
+    peer: &impl Peer,
+    receivers: &[Process],
+    mut numbers: impl Iterator<Item = usize>,
+    round: &mut Round,
+) -> anyhow::Result<()> {
+    while let Some((first, second)) = numbers.next().zip(numbers.next()) {
+        tokio::time::sleep(PAUSE).await;
+        peer.commit(first).await?;
+        let (revision, _) = timed(peer, second, &mut round.amid).await?;
+        wait(receivers, &revision.to_string())?;
     }
     Ok(())
+}
+
+/// One commit; gives its revision and how long it took.
+async fn timed(peer: &impl Peer, number: usize, times: &mut Times) -> anyhow::Result<(u64, Duration)> {
+    let begun = Instant::now();
+    let revision = peer.commit(number).await?;
+    let took = begun.elapsed();
+    times.push(took);
+    Ok((revision, took))
 }
 
 /// Starts this program again as processes that share the streams out.

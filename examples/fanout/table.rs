@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::round::Round;
+use crate::round::{Round, Sample};
 use crate::support::figures::{ms, ratio, seconds};
 
 /// Ours beside etcd's.
@@ -36,12 +36,22 @@ impl fmt::Display for Table {
         self.times(f, "call to last stream, most", |round| round.from_call.most())?;
         self.times(f, "answer to last stream, median", |round| round.from_answer.median())?;
         self.times(f, "answer to last stream, most", |round| round.from_answer.most())?;
-        self.times(f, "commit without streams, median", |round| round.alone.median())?;
-        self.times(f, "commit with streams, median", |round| round.beside.median())?;
-        self.row(f, "  with / without", |round| format!("{:.2}", ratio(round.beside.median(), round.alone.median())))?;
+        self.times(f, "commits one after another, no streams", |round| round.alone.median())?;
+        self.times(f, "commit after a pause, no streams", |round| round.rested.called.median())?;
+        self.times(f, "commit after a pause, streams", |round| round.beside.called.median())?;
+        self.row(f, "  streams / no streams", |round| times_as_long(&round.beside, &round.rested))?;
+        self.times(f, "commit after a pause, streams, most", |round| round.beside.called.most())?;
+        self.row(f, "within the server, no streams, mean", |round| round.rested.inside.map(ms).unwrap_or_default())?;
+        self.row(f, "within the server, streams, mean", |round| round.beside.inside.map(ms).unwrap_or_default())?;
+        self.times(f, "commit amid a fan-out, median", |round| round.amid.median())?;
+        self.times(f, "commit amid a fan-out, most", |round| round.amid.most())?;
         self.row(f, "memory a stream", |round| {
             let bytes = round.bytes / round.streams as u64;
             format!("{}.{} KiB", bytes >> 10, ((bytes & 1_023) * 10) >> 10)
         })
     }
+}
+
+fn times_as_long(one: &Sample, other: &Sample) -> String {
+    format!("{:.2}", ratio(one.called.median(), other.called.median()))
 }

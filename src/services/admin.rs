@@ -17,6 +17,7 @@ mod users;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -129,6 +130,7 @@ impl Admin {
         M: Message + 'static,
         R: Send + 'static,
     {
+        let begun = Instant::now();
         let actor = request.extensions().get::<Actor>().cloned();
         let actor = actor.ok_or_else(|| Status::unauthenticated("the call carries no credential"));
         let (iam, newest, clock) = (Arc::clone(&self.iam), Arc::clone(&self.newest), self.clock.clone());
@@ -148,7 +150,7 @@ impl Admin {
             }
         };
         let code = carried.as_ref().err().map_or(Code::Ok, Status::code);
-        self.metrics.admin_call(method, code_name(code));
+        self.metrics.admin_call(method, code_name(code), begun.elapsed());
         carried.map(Response::new)
     }
 }

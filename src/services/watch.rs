@@ -2,8 +2,9 @@
 //!
 //! One task reads the commits of the store into a `window` of recent ones; each stream looks there for what comes
 //! after what it sent last, at the pace of its reader. Nothing is pushed into a queue of a watcher, so a slow one can neither
-//! delay a commit nor another watcher, and cannot miss one either: it reads on from where it was, or begins anew. An event is
-//! encoded once for each scope, whatever the number of watchers.
+//! delay a commit nor another watcher, and cannot miss one either: it reads on from where it was, or begins anew. Those who wait are
+//! woken in `slices`, so that a commit is answered while ten thousand are told of it. An event is encoded once for each scope,
+//! whatever the number of watchers.
 
 mod encoded;
 mod image;
@@ -11,6 +12,7 @@ mod reader;
 mod request;
 mod seal;
 mod sidecars;
+mod slices;
 mod watcher;
 mod window;
 
@@ -35,6 +37,7 @@ use reader::Reader;
 use request::Subscription;
 use seal::Seal;
 pub use sidecars::Sidecars;
+use slices::Slices;
 use watcher::Watcher;
 use window::Window;
 
@@ -60,7 +63,9 @@ struct Shared {
     sidecars: Sidecars,
     /// One for each watcher that may still come.
     places: Arc<Semaphore>,
-    reader: tokio::task::JoinHandle<()>,
+    slices: Arc<Slices>,
+    /// The reader, and who wakes the watchers.
+    tasks: [tokio::task::JoinHandle<()>; 2],
 }
 
 // === impl WatchFeed ===
@@ -89,12 +94,15 @@ impl WatchFeed {
     ) -> Self {
         let seal = Seal::new(store.id(), signer);
         let (reader, window) = Reader::new(Arc::clone(&store), seal.clone());
+        let slices = Arc::new(Slices::new(WATCHERS));
+        let (woken, head) = (Arc::clone(&slices), window.head());
         let shared = Shared {
             images: Images::new(Arc::clone(&store), seal.clone()),
             seal,
             sidecars: Sidecars::new(store.id(), clock.clone()),
             places: Arc::new(Semaphore::new(WATCHERS)),
-            reader: tokio::spawn(reader.run()),
+            slices,
+            tasks: [tokio::spawn(reader.run()), tokio::spawn(async move { woken.wake(head).await })],
             store,
             clock,
             heartbeat,
@@ -154,6 +162,6 @@ impl WatchService for WatchFeed {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.reader.abort();
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

@@ -25,6 +25,9 @@ const BUILD_BUCKETS: [f64; 9] = [1e-4, 5e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10
 /// Seconds from a commit to the snapshot that has it.
 const LAG_BUCKETS: [f64; 10] = [1e-3, 2.5e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.5, 2.0, 10.0];
 
+/// Seconds of an administrative call.
+const CALL_BUCKETS: [f64; 10] = [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 2e-2, 0.1, 0.5, 2.0, 10.0];
+
 type FloatGauge = Gauge<f64, AtomicU64>;
 
 /// Every series, and the registry they are read from. A cheap clone.
@@ -51,6 +54,7 @@ pub struct Metrics {
     watch_lag: Histogram,
     snapshot_kept: Family<ConnectLabels, Counter>,
     admin_calls: Family<AdminLabels, Counter>,
+    admin_seconds: Family<MethodLabels, Histogram>,
     store_compacted: Family<RowLabels, Counter>,
     store_compactions_failed: Counter,
     store_log_start: Gauge,
@@ -91,6 +95,11 @@ struct WaitLabels {
 struct AdminLabels {
     method: &'static str,
     code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    method: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -191,6 +200,9 @@ impl Default for Metrics {
         registry.register_with_unit("watch_lag", help, Unit::Seconds, watch_lag.clone());
         registry.register("watch_resets", "Watchers that were told the whole state", watch_resets.clone());
         registry.register("admin_calls", "Administrative calls, by method and code", Family::clone(&admin_calls));
+        let admin_seconds = Family::new_with_constructor((|| Histogram::new(CALL_BUCKETS)) as fn() -> Histogram);
+        let help = "Time of an administrative call, from the decoded request to its answer";
+        registry.register_with_unit("admin_call_duration", help, Unit::Seconds, Family::clone(&admin_seconds));
         register_store(&mut registry, &store_compacted, &store_compactions_failed, &store_log_start);
         Self {
             registry: Arc::new(registry),
@@ -214,6 +226,7 @@ impl Default for Metrics {
             watch_lag,
             snapshot_kept,
             admin_calls,
+            admin_seconds,
             store_compacted,
             store_compactions_failed,
             store_log_start,
@@ -342,8 +355,9 @@ impl Metrics {
         self.store_compactions_failed.inc();
     }
 
-    /// An administrative call ended.
-    pub fn admin_call(&self, method: &'static str, code: &'static str) {
+    /// An administrative call ended, after so long.
+    pub fn admin_call(&self, method: &'static str, code: &'static str, took: Duration) {
+        self.admin_seconds.get_or_create(&MethodLabels { method }).observe(took.as_secs_f64());
         self.admin_calls.get_or_create(&AdminLabels { method, code }).inc();
     }
 }

@@ -12,7 +12,7 @@ use super::encoded::Encoded;
 use super::image::{Part, Telling};
 use super::request::Subscription;
 use super::sidecars::Presence;
-use super::window::{Head, Next};
+use super::window::Next;
 use crate::model::revision::{Revision, RevisionToken};
 use crate::model::scope::Scope;
 use crate::proto::doorward as pb;
@@ -28,7 +28,8 @@ pub(super) struct Watcher {
     shared: Arc<Shared>,
     scope: Arc<Scope>,
     phase: Phase,
-    head: watch::Receiver<Head>,
+    /// Told when there may be more in the window.
+    woken: watch::Receiver<()>,
     ending: watch::Sender<bool>,
     /// When the last event was told; `None` before the first one.
     told: Option<Instant>,
@@ -67,7 +68,7 @@ impl Watcher {
         Ok(Self {
             scope: Arc::new(subscription.scope),
             phase,
-            head: shared.window.head(),
+            woken: shared.slices.join(),
             ending,
             told: None,
             passed: false,
@@ -121,7 +122,8 @@ impl Watcher {
 
     /// What comes after `at`; `None` where that has to be asked again.
     async fn follow(&mut self, at: Revision) -> Result<Option<Encoded>, Status> {
-        if self.head.borrow_and_update().failed {
+        self.woken.borrow_and_update();
+        if self.shared.window.has_failed() {
             return Err(Status::unavailable("the change log cannot be read at the moment; connect again"));
         }
         match self.shared.window.after(at, &self.scope) {
@@ -150,12 +152,12 @@ impl Watcher {
         });
         tokio::select! {
             // A head that never moves again leaves the heartbeats.
-            Ok(()) = self.head.changed() => None,
+            Ok(()) = self.woken.changed() => None,
             () = tokio::time::sleep_until(due) => {
                 let beat = self.heartbeat(at);
                 if beat.is_none() {
                     // A commit is on its way into the window, and is told first.
-                    let _ = self.head.changed().await;
+                    let _ = self.woken.changed().await;
                 }
                 self.passed &= beat.is_none();
                 beat

@@ -122,6 +122,11 @@ impl Window {
         self.head.send_if_modified(|head| std::mem::replace(&mut head.failed, failed) != failed);
     }
 
+    /// Whether the store cannot be read at the moment.
+    pub(super) fn has_failed(&self) -> bool {
+        self.head.borrow().failed
+    }
+
     /// What comes after `revision` in a scope.
     pub(super) fn after(&self, revision: Revision, scope: &Arc<Scope>) -> Next {
         let found = self.read().after(revision);

@@ -1,0 +1,71 @@
+//! Who is woken when: the watchers, a slice at a time.
+//!
+//! A commit is news for every watcher. Woken all at once, ten thousand tasks stand in the runtime's queue before whatever comes
+//! next: the answer to whoever committed, a ping, another administrator's call. So a slice is woken, then others have their
+//! turn, then the next slice is woken.
+
+use std::iter;
+
+use tokio::sync::watch;
+use tokio::task;
+
+/// Watchers that are woken at once. A thread of the runtime keeps 256 tasks in a queue of its own, and looks at what came from
+/// outside after some 60 of them: with more, an answer waits; with fewer, threads sleep between the slices.
+pub(super) const SLICE: usize = 64;
+
+/// The slices of all watchers.
+pub(super) struct Slices {
+    first: watch::Sender<()>,
+    others: Box<[watch::Sender<()>]>,
+}
+
+// === impl Slices ===
+
+impl Slices {
+    /// Slices for so many watchers.
+    pub(super) fn new(watchers: usize) -> Self {
+        let others = 1..watchers.div_ceil(SLICE);
+        Self { first: watch::Sender::new(()), others: others.map(|_| watch::Sender::new(())).collect() }
+    }
+
+    /// A place in the first slice that has one, so that a few watchers are one slice.
+    ///
+    /// Whoever marks itself as told, and looks for news after that, is woken for what it did not find.
+    pub(super) fn join(&self) -> watch::Receiver<()> {
+        // Those who come at once may find the same last place: then there is one more in a slice.
+        let free = self.all().find(|slice| slice.receiver_count() < SLICE);
+        let least = || self.all().min_by_key(|slice| slice.receiver_count());
+        free.or_else(least).unwrap_or(&self.first).subscribe()
+    }
+
+    /// Wakes everybody whenever `head` moves, for as long as somebody may move it. Where it moves while they are woken, it goes on
+    /// round and does not begin anew, so that nobody is always the last.
+    pub(super) async fn wake<T>(&self, mut head: watch::Receiver<T>) {
+        let mut round = self.all().cycle();
+        while head.changed().await.is_ok() {
+            let mut left = self.count();
+            while left > 0 {
+                left -= 1;
+                // A slice without watchers takes nobody's time.
+                if round.next().is_some_and(|slice| slice.send(()).is_ok()) {
+                    task::yield_now().await;
+                }
+                if head.has_changed().unwrap_or(false) {
+                    head.mark_unchanged();
+                    left = self.count();
+                }
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &watch::Sender<()>> + Clone {
+        iter::once(&self.first).chain(&self.others)
+    }
+
+    fn count(&self) -> usize {
+        1 + self.others.len()
+    }
+}
+
+#[cfg(test)]
+mod tests;
