@@ -50,7 +50,7 @@ use crate::nouns::{
 use crate::watcher::{PATIENCE, Watcher, watch};
 
 /// Bytes of a chunk, about (`services::watch`).
-const CHUNK_BYTES: usize = 32 * 1024;
+const CHUNK_BYTES: usize = 512 * 1024;
 /// A world with one of every noun in it.
 async fn furnished() -> World {
     furnish(InProcess::start()).await

@@ -58,8 +58,8 @@ pub struct AccountSums {
     pub environments: OrdMap<EnvironmentId, Arc<SetHash>>,
 }
 
-/// One record as numbers.
-struct Expanded([u16; LANES]);
+/// One record as numbers, of two bytes each.
+struct Expanded([u8; LANE_BYTES]);
 
 // === impl Digest ===
 
@@ -112,27 +112,27 @@ impl SetHash {
     /// Adds every record of `other`.
     pub fn add(&mut self, other: &Self) {
         self.records = self.records.wrapping_add(other.records);
-        self.combine(&other.lanes, u16::wrapping_add);
+        self.combine(other.lanes.iter().copied(), u16::wrapping_add);
     }
 
     fn subtract(&mut self, other: &Self) {
         self.records = self.records.wrapping_sub(other.records);
-        self.combine(&other.lanes, u16::wrapping_sub);
+        self.combine(other.lanes.iter().copied(), u16::wrapping_sub);
     }
 
     fn insert(&mut self, record: &Expanded) {
         self.records = self.records.wrapping_add(1);
-        self.combine(&record.0, u16::wrapping_add);
+        self.combine(record.lanes(), u16::wrapping_add);
     }
 
     fn remove(&mut self, record: &Expanded) {
         self.records = self.records.wrapping_sub(1);
-        self.combine(&record.0, u16::wrapping_sub);
+        self.combine(record.lanes(), u16::wrapping_sub);
     }
 
-    fn combine(&mut self, lanes: &[u16; LANES], operation: impl Fn(u16, u16) -> u16) {
+    fn combine(&mut self, lanes: impl Iterator<Item = u16>, operation: impl Fn(u16, u16) -> u16) {
         for (mine, other) in self.lanes.iter_mut().zip(lanes) {
-            *mine = operation(*mine, *other);
+            *mine = operation(*mine, other);
         }
     }
 }
@@ -261,11 +261,11 @@ impl Expanded {
         let mut bytes = [0; LANE_BYTES];
         // A key is used for one record, so that the nonce may be the same for all.
         ChaCha20::new(&key.into(), &[0; 12].into()).apply_keystream(&mut bytes);
-        let mut lanes = [0; LANES];
-        for (lane, pair) in lanes.iter_mut().zip(bytes.as_chunks().0) {
-            *lane = u16::from_le_bytes(*pair);
-        }
-        Self(lanes)
+        Self(bytes)
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = u16> {
+        self.0.as_chunks().0.iter().map(|pair| u16::from_le_bytes(*pair))
     }
 }
 

@@ -22,7 +22,7 @@ mod leaf;
 mod users;
 
 pub use account::AccountState;
-pub use batch::Batch;
+pub use batch::{Batch, Loading};
 pub use users::{Page, UserChange, UserRow, Users};
 
 /// A shared record.
@@ -118,24 +118,6 @@ impl State {
         Ok(())
     }
 
-    /// Puts the records of a batch in, as if each of them had come by [`Self::apply`].
-    ///
-    /// # Errors
-    /// [`ChangeRejected`]; the state is then to be thrown away.
-    pub fn put_batch(&mut self, revision: Revision, batch: Batch) -> Result<(), ChangeRejected> {
-        let (records, sums) = batch.into_parts();
-        // INVARIANT: what comes is counted before what it replaces is taken out, so that no sum is empty in between.
-        self.sums.add(&sums);
-        for record in records {
-            let key = record.value.key();
-            let old = self.record(&key);
-            self.put(&key, record)?;
-            self.sums.replace(old.as_ref(), None);
-        }
-        self.revision = revision;
-        Ok(())
-    }
-
     /// Every object as records, parents before what they own: the order in which they can be applied.
     pub fn records(&self) -> impl Iterator<Item = Record<Object>> + '_ {
         self.global_record().into_iter().chain(self.accounts.values().flat_map(|account| account.records()))
@@ -160,7 +142,7 @@ impl State {
         let key = record.value.key();
         let old = self.record(&key);
         self.sums.replace(old.as_ref(), Some(&record));
-        self.put(&key, record)
+        self.put(&key, record, AccountState::put)
     }
 
     fn remove(&mut self, key: &ObjectKey) -> Result<(), ChangeRejected> {
@@ -173,7 +155,13 @@ impl State {
         Ok(())
     }
 
-    fn put(&mut self, key: &ObjectKey, record: Record<Object>) -> Result<(), ChangeRejected> {
+    /// Puts a record in; `owned` puts in what an account owns.
+    fn put(
+        &mut self,
+        key: &ObjectKey,
+        record: Record<Object>,
+        owned: fn(&mut AccountState, &ObjectKey, Record<Object>),
+    ) -> Result<(), ChangeRejected> {
         let (stamp, value) = record.split();
         match value {
             Object::Global(global) => {
@@ -190,10 +178,10 @@ impl State {
                     }
                 }
             }
-            owned => {
+            object => {
                 let account = self.owner(key)?;
-                account.check_level(&owned)?;
-                account.put(key, stamp.with(owned));
+                account.check_level(&object)?;
+                owned(account, key, stamp.with(object));
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::model::digest::Digest;
 use crate::model::object::Change;
 use crate::model::revision::{InvalidRevisionToken, Revision, RevisionToken, StoreId};
 use crate::model::scope::Scope;
-use crate::model::state::{Batch, ChangeRejected, State};
+use crate::model::state::{Batch, ChangeRejected, Loading, State};
 use crate::proto::doorward as pb;
 use crate::proto::object::{InvalidMessage, to_change, to_record};
 use crate::signature::{Statement, Verifier};
@@ -41,7 +41,7 @@ pub struct Trust {
 struct Incoming {
     store: StoreId,
     digest: Digest,
-    state: State,
+    state: Loading,
 }
 
 /// A chunk of a reset whose objects are read. That is the costly part of it, which needs no state and any thread can do.
@@ -247,27 +247,22 @@ impl Applied {
 
     fn chunk_after(&mut self, under_way: Option<Incoming>, chunk: Chunk) -> Result<Step, EventRejected> {
         let Chunk { store, revision, first, last, digest, signature, objects } = chunk;
-        let begun = if first { Some(Incoming { store, digest, state: State::default() }) } else { under_way };
+        let begun = if first { Some(Incoming { store, digest, state: Loading::default() }) } else { under_way };
         let mut incoming = begun.ok_or(EventRejected::BrokenReset)?;
-        let continues = first || incoming.state.revision == revision;
+        let continues = first || incoming.state.revision() == revision;
         if incoming.store != store || incoming.digest != digest || !continues {
             return Err(EventRejected::BrokenReset);
         }
-        incoming.state.put_batch(revision, objects)?;
+        incoming.state.put(revision, objects)?;
         if !last {
             self.incoming = Some(incoming);
             return Ok(Step::Partial);
         }
-        check_digest(&incoming.state, digest)?;
+        let state = incoming.state.finish();
+        check_digest(&state, digest)?;
         self.check_signature(store, revision, digest, &signature)?;
         (self.unsettled, self.doubted) = (false, false);
-        Ok(self.complete(Moved {
-            store,
-            state: incoming.state.into(),
-            committed: None,
-            age: Duration::ZERO,
-            signature,
-        }))
+        Ok(self.complete(Moved { store, state: state.into(), committed: None, age: Duration::ZERO, signature }))
     }
 
     fn change(&mut self, message: pb::Change) -> Result<Step, EventRejected> {

@@ -35,6 +35,8 @@ const MAGIC: &[u8; 16] = b"doorward-state\r\n";
 const VERSION: u32 = 2;
 const FILE_NAME: &str = "sidecar.snapshot";
 const MARK_NAME: &str = "sidecar.mark";
+/// Bytes of objects in a chunk, about: there are many for each thread, and none is large to the allocator.
+const CHUNK_BYTES: usize = 32 * 1024;
 /// Bytes of a frame: a chunk is much smaller, a single object may be larger.
 const FRAME_BYTES: u32 = 16 * 1024 * 1024;
 
@@ -251,7 +253,7 @@ impl SavedSnapshot {
         writing.out.write_all(&VERSION.to_le_bytes())?;
         writing.frame(&serde_json::to_vec(&header)?)?;
         let token = RevisionToken { store: *store, revision: state.revision };
-        for chunk in chunks(state.records(), Cover { token, digest, signature: Vec::new() }) {
+        for chunk in chunks(state.records(), Cover { token, digest, signature: Vec::new() }, CHUNK_BYTES) {
             writing.frame(&chunk.encode_to_vec())?;
         }
         let Writing { mut out, checksum } = writing;

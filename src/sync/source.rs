@@ -19,7 +19,7 @@ use tower::Service;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::watch_service_client::WatchServiceClient;
 
-/// A chunk of a reset is some dozens of kilobytes and a change eight at most; one policy may be larger than the default limit
+/// A chunk of a reset is about half a megabyte and a change eight megabytes at most; one policy may be larger than the default limit
 /// would let it.
 const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use crate::model::object::{Change, ObjectKey};
 use crate::model::policy::{Boundary, Policy};
 use crate::model::revision::Revision;
 use crate::model::scope::{Environments, Scope};
-use crate::model::state::{Batch, State};
+use crate::model::state::{Batch, Loading, State};
 
 const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
 
@@ -164,7 +164,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever a batch holds twice, and whatever was there before.
+    /// Whatever a batch holds twice, and whatever came before.
     #[test]
     fn a_batch_does_what_its_records_do_one_by_one(before in changes(), records in changes()) {
         let mut one_by_one = State::default();
@@ -173,7 +173,8 @@ proptest! {
             apply(&mut one_by_one, &owners);
             apply(&mut one_by_one, std::slice::from_ref(change));
         }
-        let mut at_once = one_by_one.clone();
+        let mut loading = Loading::default();
+        loading.put(Revision::new(1), Batch::of(one_by_one.records().collect())).unwrap();
         let records = owners.into_iter().chain(records).filter_map(|change| match change {
             Change::Put(record) => Some(record),
             Change::Delete(_) => None,
@@ -181,9 +182,17 @@ proptest! {
         let records: Vec<_> = records.collect();
         let changes: Vec<_> = records.iter().cloned().map(Change::Put).collect();
         apply(&mut one_by_one, &changes);
-        at_once.put_batch(Revision::new(1), Batch::of(records)).unwrap();
+        loading.put(Revision::new(1), Batch::of(records)).unwrap();
+        let at_once = loading.finish();
         prop_assert_eq!(at_once.sums(), one_by_one.sums());
         prop_assert!(at_once.records().eq(one_by_one.records()));
+        for (account, number) in [1, 2].into_iter().flat_map(|account| (0..4).map(move |number| (account, number))) {
+            let found = |state: &State| {
+                let owned = state.account(account_id(account)).unwrap();
+                owned.user_by_email(&format!("{number}@example.com")).map(|row| row.record())
+            };
+            prop_assert_eq!(found(&at_once), found(&one_by_one));
+        }
         check_scopes(&at_once);
     }
 }

@@ -194,7 +194,11 @@ impl AccountState {
         let (stamp, value) = record.split();
         match value {
             Object::Global(_) | Object::Account(_) => {}
-            Object::User(_, it) => self.put_user(&stamp.with(it)),
+            Object::User(_, it) => {
+                let record = stamp.with(it);
+                let name = self.users.put(&record, &record.value);
+                self.put_service_name(name, &record.value);
+            }
             Object::Environment(_, it) => {
                 self.environments.insert(it.id.clone(), Arc::new(stamp.with(it)));
             }
@@ -238,10 +242,21 @@ impl AccountState {
         self.bindings.insert(key, Arc::new(record));
     }
 
-    fn put_user(&mut self, record: &Record<User>) {
-        let user = &record.value;
-        if let Some(name) = self.users.put(record, user) {
-            self.service_names.remove(&(name, user.id));
+    /// [`Self::put`] while a state comes: [`Self::index`] is to follow.
+    pub(super) fn put_unindexed(&mut self, key: &ObjectKey, record: Record<Object>) {
+        let Object::User(_, user) = &record.value else { return self.put(key, record) };
+        let name = self.users.put_unindexed(&record, user);
+        self.put_service_name(name, user);
+    }
+
+    /// Makes up for what [`Self::put_unindexed`] left out.
+    pub(super) fn index(&mut self) {
+        self.users.index();
+    }
+
+    fn put_service_name(&mut self, old: Option<Name>, user: &User) {
+        if let Some(old) = old {
+            self.service_names.remove(&(old, user.id));
         }
         if let (true, Some(name)) = (user.is_service(), &user.name) {
             self.service_names.insert((name.clone(), user.id));

@@ -54,6 +54,12 @@ impl<I: Lowest> Default for Index<I> {
     }
 }
 
+impl<I: Lowest> FromIterator<(u32, I)> for Index<I> {
+    fn from_iter<T: IntoIterator<Item = (u32, I)>>(entries: T) -> Self {
+        Self(entries.into_iter().collect())
+    }
+}
+
 impl<I: Lowest> Index<I> {
     /// Every id of this hash, in order.
     pub(super) fn of(&self, hash: u32) -> impl Iterator<Item = &I> {

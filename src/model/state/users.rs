@@ -181,6 +181,31 @@ impl Users {
 
     /// Puts a user in, in place of the one of the same id; the name of that one.
     pub(super) fn put<T>(&mut self, record: &Record<T>, user: &User) -> Option<Name> {
+        let hash = short_hash_of(user.email.as_str());
+        let old = self.put_row(record, user);
+        if old.as_ref().is_none_or(|old| old.hash != hash) {
+            if let Some(old) = &old {
+                self.emails.remove(old.hash, user.id);
+            }
+            self.emails.insert(hash, user.id);
+        }
+        old?.name
+    }
+
+    /// [`Self::put`] of a user whom nobody finds by the e-mail yet: [`Self::index`] is to follow.
+    pub(super) fn put_unindexed<T>(&mut self, record: &Record<T>, user: &User) -> Option<Name> {
+        self.put_row(record, user)?.name
+    }
+
+    /// Lets every user be found by the e-mail. In the order of the hashes this takes a fraction of what it takes in the order of
+    /// ids.
+    pub(super) fn index(&mut self) {
+        let mut emails: Vec<_> = self.rows().map(|row| (short_hash_of(row.email()), row.id())).collect();
+        emails.sort_unstable();
+        self.emails = emails.into_iter().collect();
+    }
+
+    fn put_row<T>(&mut self, record: &Record<T>, user: &User) -> Option<Old> {
         if self.leaves.is_empty() {
             self.leaves.insert(0, SharedLeaf::default());
         }
@@ -198,21 +223,8 @@ impl Users {
                 self.leaves.insert(first.id.bits(), SharedLeaf(Arc::new(upper)));
             }
         }
-        let hash = short_hash_of(user.email.as_str());
-        match old {
-            None => {
-                self.len += 1;
-                self.emails.insert(hash, user.id);
-                None
-            }
-            Some(old) => {
-                if old.hash != hash {
-                    self.emails.remove(old.hash, user.id);
-                    self.emails.insert(hash, user.id);
-                }
-                old.name
-            }
-        }
+        self.len += usize::from(old.is_none());
+        old
     }
 
     /// Takes a user away; the name of the service user that it was.

@@ -7,10 +7,6 @@ use crate::model::digest::Digest;
 use crate::model::object::{Object, Record};
 use crate::model::revision::RevisionToken;
 
-/// Bytes of objects in a chunk, about; a single object may be larger. Small enough to be an ordinary piece of memory to
-/// the allocator, and for several threads to be at work on a reset.
-const CHUNK_BYTES: usize = 32 * 1024;
-
 /// What is the same in each chunk of a reset.
 #[derive(Debug, Clone)]
 pub struct Cover {
@@ -25,6 +21,8 @@ pub struct Cover {
 /// The chunks of a reset; see [`chunks`].
 struct Chunks<I> {
     cover: Cover,
+    /// Bytes of objects in a chunk, about.
+    size: usize,
     records: I,
     /// The object that did not fit into the chunk before.
     next: Option<pb::Object>,
@@ -32,9 +30,14 @@ struct Chunks<I> {
     is_over: bool,
 }
 
-/// The records as the chunks of a reset, made one by one: at least one, the last one marked.
-pub fn chunks(records: impl Iterator<Item = Record<Object>>, cover: Cover) -> impl Iterator<Item = pb::Reset> {
-    Chunks { cover, records, next: None, is_first: true, is_over: false }
+/// The records as the chunks of a reset, made one by one: at least one, the last one marked. In a chunk are objects of about
+/// `size` bytes, or a single one that is larger.
+pub fn chunks(
+    records: impl Iterator<Item = Record<Object>>,
+    cover: Cover,
+    size: usize,
+) -> impl Iterator<Item = pb::Reset> {
+    Chunks { cover, size, records, next: None, is_first: true, is_over: false }
 }
 
 // === impl Chunks ===
@@ -69,7 +72,7 @@ impl<I: Iterator<Item = Record<Object>>> Chunks<I> {
         for record in self.records.by_ref() {
             let object = from_record(&record);
             let size = object.encoded_len();
-            if !objects.is_empty() && bytes + size > CHUNK_BYTES {
+            if !objects.is_empty() && bytes + size > self.size {
                 self.next = Some(object);
                 break;
             }

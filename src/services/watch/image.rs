@@ -17,6 +17,8 @@ use crate::proto::doorward::watch_response::Event;
 use crate::proto::object::chunks;
 use crate::store::api::Store;
 
+/// Bytes of objects in a chunk, about; a single object may be larger.
+const CHUNK_BYTES: usize = 512 * 1024;
 /// Images at once: a whole state in memory each. Who comes when there are so many is told alone.
 const IMAGES: usize = 8;
 /// How long an image is kept for a watcher that does not read it.
@@ -132,7 +134,7 @@ fn alone(state: Arc<State>, scope: Arc<Scope>, seal: Seal) -> Telling {
 /// The chunks of a state as a scope sees it.
 fn encoded<'s>(state: &'s State, scope: &'s Scope, seal: &Seal) -> impl Iterator<Item = Encoded> + use<'s> {
     let cover = seal.cover(state.revision, scope, scope.digest(state.sums()));
-    chunks(scope.records(state), cover).map(|chunk: pb::Reset| Encoded::of(Event::Reset(chunk)))
+    chunks(scope.records(state), cover, CHUNK_BYTES).map(|chunk: pb::Reset| Encoded::of(Event::Reset(chunk)))
 }
 
 // === impl Image ===

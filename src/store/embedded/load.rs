@@ -6,7 +6,7 @@ use super::super::format::{decode, row};
 use super::tables::{OBJECTS, RowError};
 use crate::model::object::{Object, Record};
 use crate::model::revision::Revision;
-use crate::model::state::{Batch, State};
+use crate::model::state::{Batch, Loading, State};
 use crate::threads::Threads;
 
 /// Bytes of rows that are made objects of at once, about.
@@ -17,18 +17,16 @@ type Run = Vec<(String, Vec<u8>)>;
 
 /// The state at `head`.
 pub(super) fn load_state(threads: Threads, transaction: &ReadTransaction, head: Revision) -> Result<State, RowError> {
-    let mut state = State::default();
+    let mut state = Loading::default();
     let table = transaction.open_table(OBJECTS)?;
     let rows = table.iter()?.map(|row| row.map(|(key, value)| (key.value().to_owned(), value.value().to_vec())));
     let mut rows = rows.map(|row| row.map_err(RowError::from));
     threads.in_order(
         || next_run(&mut rows),
         |run| objects(&run),
-        |batch| {
-            // The batch says which object it is.
-            state.put_batch(head, batch?).map_err(|error| RowError::damaged("the objects", error))
-        },
+        |batch| state.put(head, batch?).map_err(|error| RowError::damaged("the objects", error)),
     )?;
+    let mut state = state.finish();
     state.revision = head;
     Ok(state)
 }
