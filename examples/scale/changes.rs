@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
+use doorward::model::id::UserId;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::authorization_service_client::AuthorizationServiceClient;
 use doorward::proto::doorward::binding_service_client::BindingServiceClient;
@@ -17,8 +18,6 @@ use tonic::transport::Channel;
 use crate::support::figures::Times;
 use crate::support::server::Caller;
 
-const EMAIL: &str = "probe@example.com";
-const NAME: &str = "Probe";
 const PERMISSION: &str = "settings:schemas:read";
 const ALLOWING: &str = "ALLOW settings:schemas:read;";
 const DENYING: &str = "DENY settings:schemas:read;";
@@ -70,9 +69,11 @@ enum Kind {
 impl Probe {
     /// Makes the user, the group, the policy and the binding.
     pub(crate) async fn prepare(account: String, root: Caller, checks: Caller) -> anyhow::Result<Self> {
-        let group = create_group(&account, &root).await?;
-        let policy = create_policy(&account, &root).await?;
-        let user = create_user(&account, &root, &group).await?;
+        // The account may have those of an earlier run.
+        let name = format!("probe-{}", UserId::random());
+        let group = create_group(&account, &root, &name).await?;
+        let policy = create_policy(&account, &root, &name).await?;
+        let user = create_user(&account, &root, &group, &name).await?;
         let binding = pb::Binding { policy_id: policy.id.clone(), group_id: group.clone(), ..pb::Binding::default() };
         let last = (String::new(), false);
         let mut this = Self { account, root, checks, user, group, policy, binding, last };
@@ -163,7 +164,7 @@ impl Probe {
     async fn expect(&mut self, token: String, allowed: bool) -> anyhow::Result<()> {
         let question = pb::CheckRequest {
             account: self.account.clone(),
-            user: EMAIL.to_owned(),
+            user: self.user.email.clone(),
             level: "account".to_owned(),
             permission: PERMISSION.to_owned(),
             at_least_revision: token.clone(),
@@ -185,23 +186,23 @@ impl Probe {
     }
 }
 
-async fn create_group(account: &str, root: &Caller) -> anyhow::Result<String> {
-    let group = Some(pb::Group { name: NAME.to_owned(), ..pb::Group::default() });
+async fn create_group(account: &str, root: &Caller, name: &str) -> anyhow::Result<String> {
+    let group = Some(pb::Group { name: name.to_owned(), ..pb::Group::default() });
     let create = pb::CreateGroupRequest { account: account.to_owned(), group, ..pb::CreateGroupRequest::default() };
     let answer = GroupServiceClient::new(root.channel.clone()).create_group(root.request(create)?).await?;
     Ok(answer.into_inner().group.context("no group")?.id)
 }
 
-async fn create_policy(account: &str, root: &Caller) -> anyhow::Result<pb::Policy> {
-    let (name, statements) = (NAME.to_owned(), ALLOWING.to_owned());
+async fn create_policy(account: &str, root: &Caller, name: &str) -> anyhow::Result<pb::Policy> {
+    let (name, statements) = (name.to_owned(), ALLOWING.to_owned());
     let policy = Some(pb::Policy { name, statements, ..pb::Policy::default() });
     let create = pb::CreatePolicyRequest { account: account.to_owned(), policy, ..pb::CreatePolicyRequest::default() };
     let answer = PolicyServiceClient::new(root.channel.clone()).create_policy(root.request(create)?).await?;
     answer.into_inner().policy.context("no policy")
 }
 
-async fn create_user(account: &str, root: &Caller, group: &str) -> anyhow::Result<pb::User> {
-    let (email, group_ids) = (EMAIL.to_owned(), vec![group.to_owned()]);
+async fn create_user(account: &str, root: &Caller, group: &str, name: &str) -> anyhow::Result<pb::User> {
+    let (email, group_ids) = (format!("{name}@example.com"), vec![group.to_owned()]);
     let user = Some(pb::User { email, group_ids, ..pb::User::default() });
     let create = pb::CreateUserRequest { account: account.to_owned(), user, ..pb::CreateUserRequest::default() };
     let answer = UserServiceClient::new(root.channel.clone()).create_user(root.request(create)?).await?;
