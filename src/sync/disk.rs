@@ -35,8 +35,8 @@ const MAGIC: &[u8; 16] = b"doorward-state\r\n";
 const VERSION: u32 = 2;
 const FILE_NAME: &str = "sidecar.snapshot";
 const MARK_NAME: &str = "sidecar.mark";
-/// Bytes of objects in a chunk, about: there are many for each thread, and none is large to the allocator.
-const CHUNK_BYTES: usize = 32 * 1024;
+/// Bytes of objects in a chunk, about: many for each thread, and for each several times what it takes to wake one.
+const CHUNK_BYTES: usize = 128 * 1024;
 /// Bytes of a frame: a chunk is much smaller, a single object may be larger.
 const FRAME_BYTES: u32 = 16 * 1024 * 1024;
 

@@ -10,7 +10,7 @@ use crate::model::state::{Batch, Loading, State};
 use crate::threads::Threads;
 
 /// Bytes of rows that are made objects of at once, about.
-const RUN_BYTES: usize = 32 * 1024;
+const RUN_BYTES: usize = 128 * 1024;
 
 /// Rows that follow each other.
 type Run = Vec<(String, Vec<u8>)>;
