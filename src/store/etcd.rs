@@ -98,10 +98,10 @@ impl EtcdStore {
         let client = Client::new(config);
         let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
         let keys = Keys::new(&config.prefix);
-        let id = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
-        let replica = Arc::new(Replica::new(client, keys, place, id));
+        let identity = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
+        let replica = Arc::new(Replica::new(client, keys, place, identity));
         runtime.handle().block_on(replica.load())?;
-        tracing::info!(place = replica.place, store = %id, revision = %replica.revision(), "store opened");
+        tracing::info!(place = replica.place, store = %identity.store, revision = %replica.revision(), "store opened");
         runtime.spawn(follow::follow(Arc::clone(&replica)));
         runtime.spawn(attend::attend(Arc::clone(&replica)));
         Ok(Self { replica, writer: Mutex::default(), runtime: Some(runtime) })
@@ -244,17 +244,22 @@ impl EtcdStore {
             return Ok(true);
         }
         let mut request = TxnRequest { compare, ..TxnRequest::default() };
+        request.compare.push(self.replica.same_store());
         for credential in credentials {
             let key = self.replica.keys.credential(&credential.public_id);
             request.success.push(put(key, encoded("the credential", credential)?));
         }
-        Ok(self.txn(request).await?.succeeded)
+        let succeeded = self.txn(request).await?.succeeded;
+        if !succeeded {
+            self.replica.check_store().await?;
+        }
+        Ok(succeeded)
     }
 }
 
 impl Store for EtcdStore {
     fn id(&self) -> StoreId {
-        self.replica.id
+        self.replica.identity.store
     }
 
     fn state(&self) -> Arc<State> {
@@ -341,7 +346,7 @@ impl Drop for EtcdStore {
 impl fmt::Debug for EtcdStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EtcdStore")
-            .field("id", &self.replica.id)
+            .field("id", &self.replica.identity.store)
             .field("place", &self.replica.place)
             .finish_non_exhaustive()
     }

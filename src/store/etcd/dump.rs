@@ -64,8 +64,8 @@ impl EtcdReader {
         let client = Client::new(config);
         let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
         let keys = Keys::new(&config.prefix);
-        let id = runtime.block_on(found_identity(&client, &keys, &place))?;
-        Ok(Self { replica: Replica::new(client, keys, place, id), runtime })
+        let identity = runtime.block_on(found_identity(&client, &keys, &place))?;
+        Ok(Self { replica: Replica::new(client, keys, place, identity), runtime })
     }
 
     fn tell(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
@@ -78,7 +78,7 @@ impl EtcdReader {
         if !loading.kvs.is_empty() {
             return Err(DumpError::Loading { place: replica.place.clone() });
         }
-        let store = known(meta.kvs.first(), &replica.place)?;
+        let store = known(meta.kvs.first(), &replica.place)?.store;
         let revision = replica.number("head", &head)?.ok_or_else(|| replica.damaged("head", "it is missing"))?;
         let log_start = replica.number("start", &start)?.unwrap_or_default();
         let audit_start = replica.number("audit-start", &audit_start)?.unwrap_or_default();

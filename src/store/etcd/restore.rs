@@ -17,7 +17,7 @@ use super::client::Client;
 use super::config::EtcdConfig;
 use super::document::Written;
 use super::layout::{Keys, Series};
-use super::load::{found_identity, meta};
+use super::load::{Identity, found_identity, meta};
 use super::replica::{Replica, encoded, unencodable};
 use super::runtime;
 use super::wire::pb::{RequestOp, TxnRequest};
@@ -35,7 +35,8 @@ pub fn restore(source: &dyn Dump, config: &EtcdConfig) -> Result<StoreId, DumpEr
     let client = Client::new(config);
     let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
     let (keys, id) = (Keys::new(&config.prefix), StoreId::random());
-    let replica = Replica::new(client, keys, place, id);
+    // It is written by what begins; until then no other one is this one.
+    let replica = Replica::new(client, keys, place, Identity { store: id, written: 0 });
     let mark = runtime.block_on(begin(&replica))?;
     let mut filler = Filler { replica, runtime, mark, commit: Uuid::new_v4(), ops: Vec::new(), bytes: 0, head: None };
     let done = source.dump(&mut filler).and_then(|()| filler.finish());
@@ -50,7 +51,7 @@ async fn begin(replica: &Replica) -> Result<i64, DumpError> {
     let keys = &replica.keys;
     let success = vec![
         put(keys.loading(), Vec::new()),
-        put(keys.meta(), meta(replica.id)?),
+        put(keys.meta(), meta(replica.identity.store)?),
         put(keys.head(), encoded("head", &Revision::ZERO)?),
     ];
     let request = TxnRequest { compare: vec![empty(keys.all())], success, failure: Vec::new() };
@@ -60,11 +61,12 @@ async fn begin(replica: &Replica) -> Result<i64, DumpError> {
     }
     let taken = DumpError::Taken {
         place: replica.place.clone(),
-        found: "is not empty; name a prefix below which nothing is, or delete what is there",
+        found: "is not empty; name a prefix below which nothing is, or stop every control plane of this one and then delete \
+                what is there",
     };
     // The try before this one may have been it, though its answer was lost.
     match found_identity(&replica.client, keys, &replica.place).await {
-        Ok(found) if found == replica.id => {}
+        Ok(found) if found.store == replica.identity.store => {}
         _ => return Err(taken),
     }
     let mark = replica.client.range(get(keys.loading())).await.map_err(|failed| replica.unusable(failed))?;
@@ -146,10 +148,10 @@ impl Filler {
     }
 
     fn is_finished(&self) -> Result<bool, DumpError> {
-        let Replica { client, keys, place, id, .. } = &self.replica;
+        let Replica { client, keys, place, identity, .. } = &self.replica;
         let found = self.runtime.block_on(found_identity(client, keys, place))?;
         let mark = self.runtime.block_on(client.range(get(keys.loading())));
-        Ok(found == *id && mark.map_err(|failed| self.replica.unusable(failed))?.kvs.is_empty())
+        Ok(found.store == identity.store && mark.map_err(|failed| self.replica.unusable(failed))?.kvs.is_empty())
     }
 
     /// Takes away what was written. Where that is not possible either, the mark stays, and says what there is.
