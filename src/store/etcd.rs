@@ -15,6 +15,7 @@ mod error;
 mod follow;
 mod layout;
 mod load;
+mod loading;
 mod log;
 mod overlay;
 mod pages;
@@ -53,7 +54,7 @@ use self::client::{CallFailed, Client};
 use self::layout::Keys;
 use self::replica::{Replica, Stand, encoded};
 use self::wire::pb::{Compare, TxnRequest, TxnResponse};
-use self::wire::{delete, empty, get, list, put};
+use self::wire::{empty, get, list, put};
 use self::write::{Draft, Fate};
 
 /// Threads of the client: one that reads its sockets while another applies a large commit.
@@ -327,10 +328,11 @@ impl Store for EtcdStore {
         })
     }
 
-    fn set_loading(&self, loading: bool) -> Result<(), StoreError> {
-        let key = self.replica.keys.loading();
-        let mark = if loading { put(key, Vec::new()) } else { delete(key) };
-        self.wait(self.txn(TxnRequest { success: vec![mark], ..TxnRequest::default() })).map(drop)
+    fn set_loading(&self, loading: bool) -> Result<bool, StoreError> {
+        if loading {
+            return self.wait(self.replica.begin_load());
+        }
+        self.wait(self.replica.end_load())
     }
 }
 

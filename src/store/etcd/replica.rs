@@ -1,5 +1,6 @@
 //! What one process knows of the store: a state that only moves forward, and where it stands in etcd.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) struct Replica {
     head: watch::Sender<Revision>,
     /// When the published state was last known to be the newest.
     confirmed: Mutex<Instant>,
+    /// When in etcd this process set the mark of a load; 0 where it does not load.
+    pub(super) mark: AtomicI64,
 }
 
 /// What belongs to the published state.
@@ -68,16 +71,8 @@ impl Replica {
     pub(super) fn new(client: Client, keys: Keys, place: String, identity: Identity) -> Self {
         let head = watch::Sender::new(Revision::ZERO);
         let confirmed = Mutex::new(Instant::now());
-        Self {
-            client,
-            keys,
-            place,
-            identity,
-            position: Mutex::default(),
-            published: ArcSwap::default(),
-            head,
-            confirmed,
-        }
+        let (position, published, mark) = (Mutex::default(), ArcSwap::default(), AtomicI64::default());
+        Self { client, keys, place, identity, position, published, head, confirmed, mark }
     }
 
     pub(super) fn state(&self) -> Arc<State> {

@@ -136,6 +136,7 @@ impl Replica {
     /// The transaction that makes the commit, or finds that it is made.
     async fn decide(&self, draft: &Draft<'_>, head_mod: i64, success: Vec<RequestOp>) -> Result<Fate, StoreError> {
         let mut compare = vec![self.same_store(), unchanged(self.keys.head(), head_mod), absent(self.keys.pending())];
+        compare.extend(self.marked());
         let mut success = success;
         if let Some((id, answer)) = &draft.answered {
             compare.push(absent(self.keys.request(id)));
