@@ -21,8 +21,8 @@ use super::overlay::Overlay;
 use super::pages::Pages;
 use super::replica::Replica;
 use super::runtime;
-use super::wire::get;
-use super::wire::pb::KeyValue;
+use super::wire::pb::{KeyValue, RangeRequest};
+use super::wire::{get, list};
 
 /// Small values that are read at a time.
 const SMALL: i64 = 2_000;
@@ -81,9 +81,12 @@ impl EtcdReader {
         let store = known(meta.kvs.first(), &replica.place)?.store;
         let revision = replica.number("head", &head)?.ok_or_else(|| replica.damaged("head", "it is missing"))?;
         let log_start = replica.number("start", &start)?.unwrap_or_default();
-        let audit_start = replica.number("audit-start", &audit_start)?.unwrap_or_default();
-        sink.head(&Head { store, revision, log_start, audit_start })?;
         let cut = Cut { replica, runtime, at };
+        let audit_start = match replica.number("audit-start", &audit_start)? {
+            Some(start) => start,
+            None => cut.audit_start(revision)?,
+        };
+        sink.head(&Head { store, revision, log_start, audit_start })?;
         // Where the objects of the newest commit are not all written it is as whole as the others.
         let overlay = if pending.kvs.is_empty() { Overlay::default() } else { cut.overlay(revision)? };
         cut.objects(overlay, sink)?;
@@ -124,6 +127,18 @@ impl Cut<'_> {
 
     fn damaged(&self, row: impl Into<String>, problem: &'static str) -> DumpError {
         self.replica.damaged(row, problem).into()
+    }
+
+    /// Where the audit starts in a store of a version that did not write it down: before its first event.
+    fn audit_start(&self, head: Revision) -> Result<Revision, DumpError> {
+        let first = list(self.replica.keys.documents_after(Series::Audit, Revision::ZERO), 1);
+        let read = self.runtime.block_on(self.replica.client.range(RangeRequest { revision: self.at, ..first }));
+        let Some(kv) = read.map_err(|failed| self.replica.unusable(failed))?.kvs.into_iter().next() else {
+            return Ok(head);
+        };
+        let first = Keys::revision(&kv.key).and_then(|first| first.get().checked_sub(1));
+        let name = String::from_utf8_lossy(&kv.key);
+        first.map(Revision::new).ok_or_else(|| self.damaged(name, "its key has no revision"))
     }
 
     fn overlay(&self, head: Revision) -> Result<Overlay, DumpError> {

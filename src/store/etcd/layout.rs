@@ -10,7 +10,8 @@
 //! | `objects/ROW` | an object, in the row of [`row`](super::super::format::row) |
 //! | `requests/ID`, `request-times/T/ID` | the answer to a request, and when it was answered, by which old ones are found |
 //! | `credentials/ID` | a credential |
-//! | `start`, `audit-start` | where the log and the audit start, once compaction has moved them |
+//! | `start` | where the log starts, once compaction has moved it |
+//! | `audit-start` | where the audit starts; a store of an older version may be without it |
 //! | `loading` | there while a load or a restoration is under way |
 
 use std::ops::Range;

@@ -52,7 +52,12 @@ enum Reading {
 pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Result<Identity, StoreError> {
     let request = TxnRequest {
         compare: vec![empty(keys.all())],
-        success: vec![put(keys.meta(), meta(StoreId::random())?), put(keys.head(), encoded("head", &Revision::ZERO)?)],
+        success: vec![
+            put(keys.meta(), meta(StoreId::random())?),
+            put(keys.head(), encoded("head", &Revision::ZERO)?),
+            // From the beginning, so that an audit that lost its first events is never taken for one that was compacted.
+            put(keys.audit_start(), encoded("audit-start", &Revision::ZERO)?),
+        ],
         failure: Vec::new(),
     };
     let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
