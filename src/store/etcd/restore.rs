@@ -55,22 +55,56 @@ async fn begin(replica: &Replica) -> Result<i64, DumpError> {
         put(keys.head(), encoded("head", &Revision::ZERO)?),
     ];
     let request = TxnRequest { compare: vec![empty(keys.all())], success, failure: Vec::new() };
-    let answer = replica.client.txn(request).await.map_err(|failed| replica.unwritten(failed))?;
-    if answer.succeeded {
-        return Ok(answer.revision());
+    match replica.client.txn(request).await {
+        Ok(answer) if answer.succeeded => Ok(answer.revision()),
+        Ok(_) => found_instead(replica).await,
+        Err(failed) => {
+            // It may have been done all the same.
+            withdraw(replica).await;
+            Err(replica.unwritten(failed).into())
+        }
     }
+}
+
+/// What it means that something is below the prefix: that it is taken, or when this process took it.
+async fn found_instead(replica: &Replica) -> Result<i64, DumpError> {
+    let keys = &replica.keys;
     let taken = DumpError::Taken {
         place: replica.place.clone(),
         found: "is not empty; name a prefix below which nothing is, or stop every control plane of this one and then delete \
                 what is there",
     };
     // The try before this one may have been it, though its answer was lost.
-    match found_identity(&replica.client, keys, &replica.place).await {
-        Ok(found) if found.store == replica.identity.store => {}
-        _ => return Err(taken),
+    let found = found_identity(&replica.client, keys, &replica.place).await;
+    if !is_own(found, replica.identity.store)? {
+        return Err(taken);
     }
     let mark = replica.client.range(get(keys.loading())).await.map_err(|failed| replica.unusable(failed))?;
     mark.kvs.first().map(|kv| kv.mod_revision).ok_or(taken)
+}
+
+/// Whether what was found is the store `own`; what could not be looked at is no reason to call the prefix taken.
+fn is_own(found: Result<Identity, StoreError>, own: StoreId) -> Result<bool, StoreError> {
+    match found {
+        Ok(found) => Ok(found.store == own),
+        Err(StoreError::Foreign { .. } | StoreError::Format { .. }) => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Takes away what a beginning whose answer was lost may have written, and nothing of anybody else. Where that is not
+/// possible either, the mark stays, and says what there is.
+async fn withdraw(replica: &Replica) {
+    let Replica { client, keys, place, identity, .. } = replica;
+    let Ok(found) = found_identity(client, keys, place).await else { return };
+    if found.store != identity.store {
+        return;
+    }
+    let compare = vec![unchanged(keys.meta(), found.written), unchanged(keys.loading(), found.written)];
+    let request = TxnRequest { compare, success: vec![delete_range(keys.all())], failure: Vec::new() };
+    if let Err(failed) = client.txn(request).await {
+        tracing::debug!(place, error = %failed.error, "what a restoration began is not taken away");
+    }
 }
 
 /// Writes rows, as many at a time as one transaction takes.
@@ -185,3 +219,6 @@ impl Sink for Filler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
