@@ -154,6 +154,20 @@ fn a_state_file_with_errors_makes_no_store() {
 }
 
 #[test]
+fn one_store_is_named() {
+    let folder = loaded();
+    check(&folder, "backup --directory @data @b.dwb", 0, &[]);
+    let etcd = "--etcd-endpoints http://127.0.0.1:1";
+    check(&folder, &format!("verify @b.dwb {etcd}"), 2, &["name one thing to verify"]);
+    for line in ["restore @b.dwb --directory @new", "verify --directory @data", "load @state.yaml --directory @new"] {
+        for named in [etcd, "--etcd-prefix /d/", "--etcd-username u"] {
+            check(&folder, &format!("{line} {named}"), 2, &["name one store"]);
+        }
+    }
+    assert!(!folder.path().join("new").exists());
+}
+
+#[test]
 fn options_that_exclude_each_other_are_refused() {
     for line in [
         "verify b.dwb --directory d",
