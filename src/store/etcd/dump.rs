@@ -100,16 +100,12 @@ impl EtcdReader {
 impl Dump for EtcdReader {
     fn dump(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
         self.tell(sink).map_err(|error| match error {
-            DumpError::Store(StoreError::Remote { source, .. }) if is_compacted(&*source) => {
+            DumpError::Store(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
                 DumpError::Compacted { place: self.replica.place.clone() }
             }
             error => error,
         })
     }
-}
-
-fn is_compacted(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref(), Some(EtcdError::Compacted))
 }
 
 impl fmt::Debug for EtcdReader {

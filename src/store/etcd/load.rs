@@ -153,8 +153,8 @@ impl Replica {
         unchanged(self.keys.meta(), self.identity.written)
     }
 
-    /// The log entry of the head whose objects were not all written at the revision `at` of etcd. By now they may be, and
-    /// the entry, or its parts, be compacted.
+    /// The log entry of the head whose objects were not all written at the revision `at` of etcd, at which its parts are
+    /// read too: by now they may be taken away. etcd may have forgotten that revision.
     pub(super) async fn entry_at(
         &self,
         revision: Revision,
@@ -166,10 +166,14 @@ impl Replica {
             Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
             answer => answer.map_err(|failed| self.unusable(failed))?,
         };
-        let missing = || self.damaged(format!("revision {revision} of the log"), "it is missing");
-        let row = self.row(answer.kvs.first().ok_or_else(missing)?)?;
-        let compacted = CallFailed { error: EtcdError::Compacted, may_be_done: false };
-        Ok(self.entry(row).await?.ok_or(compacted))
+        let missing = |what| self.damaged(format!("revision {revision} of the log"), what);
+        let row = self.row(answer.kvs.first().ok_or_else(|| missing("it is missing"))?)?;
+        match self.entry_of_row(row, at).await {
+            Err(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
+                Ok(Err(CallFailed { error: EtcdError::Compacted, may_be_done: false }))
+            }
+            entry => Ok(Ok(entry?.ok_or_else(|| missing("a part is missing"))?)),
+        }
     }
 
     async fn read_objects(

@@ -118,8 +118,13 @@ impl Replica {
 
     /// The log entry of a row; `None` if compaction has taken its parts since.
     pub(super) async fn entry(&self, row: Row<LogEntry>) -> Result<Found<LogEntry>, StoreError> {
+        self.entry_of_row(row, 0).await
+    }
+
+    /// The same at the revision `at` of etcd, or at the newest one for 0.
+    pub(super) async fn entry_of_row(&self, row: Row<LogEntry>, at: i64) -> Result<Found<LogEntry>, StoreError> {
         let revision = row.revision;
-        let entry = self.value(Series::Log, row).await?;
+        let entry = self.value_at(Series::Log, row, at).await?;
         match entry {
             Some(entry) if entry.revision != revision => {
                 Err(self.damaged(format!("revision {revision} of the log"), "it holds another one"))

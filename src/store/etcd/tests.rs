@@ -21,6 +21,7 @@ use crate::model::mutation::Edit;
 use crate::model::object::{Object, ObjectKey};
 
 mod emptied;
+mod overtaken;
 
 /// Longer than anything here takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
