@@ -73,7 +73,7 @@ pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow
 /// Fills a store under its own mark; tells how many objects it holds then. Where nothing was written no mark is left.
 fn load(store: &dyn Store, place: &str, clock: &Clock, edits: impl Iterator<Item = Edit>) -> anyhow::Result<usize> {
     check_empty(store, place)?;
-    if !store.set_loading(true)? {
+    if !store.set_loading(true).map_err(DumpError::from)? {
         check_empty(store, place)?;
         bail!(changed(place));
     }
@@ -82,10 +82,12 @@ fn load(store: &dyn Store, place: &str, clock: &Clock, edits: impl Iterator<Item
     let mut head = Revision::ZERO;
     let filled = check_unwritten(store, place).and_then(|()| fill(store, clock, &mut head, edits));
     let filled = filled.map_err(|problem| match problem.downcast_ref() {
-        Some(StoreError::Conflict { .. }) => anyhow!(changed(place)),
+        Some(DumpError::Store(StoreError::Conflict { .. })) => anyhow!(changed(place)),
         _ => problem,
     });
-    let is_unknown = |problem: &anyhow::Error| matches!(problem.downcast_ref(), Some(StoreError::FateUnknown { .. }));
+    let is_unknown = |problem: &anyhow::Error| {
+        matches!(problem.downcast_ref(), Some(DumpError::Store(StoreError::FateUnknown { .. })))
+    };
     if let Err(problem) = &filled
         && head == Revision::ZERO
         && !is_unknown(problem)
@@ -94,19 +96,19 @@ fn load(store: &dyn Store, place: &str, clock: &Clock, edits: impl Iterator<Item
         let _ = store.set_loading(false);
     }
     let count = filled?;
-    if !store.set_loading(false)? {
+    if !store.set_loading(false).map_err(DumpError::from)? {
         bail!(changed(place));
     }
     Ok(count)
 }
 
 fn check_empty(store: &dyn Store, place: &str) -> anyhow::Result<()> {
-    if store.is_loading()? {
+    if store.is_loading().map_err(DumpError::from)? {
         bail!(
             "`{place}` is being loaded, or holds the part of a load that did not end; delete it then and load it anew"
         );
     }
-    if !store.credentials()?.is_empty() {
+    if !store.credentials().map_err(DumpError::from)?.is_empty() {
         bail!(not_empty(place));
     }
     check_unwritten(store, place)
@@ -145,9 +147,11 @@ fn fill(
         count += batch.len();
         let (at, expected) = (clock.now(), *head);
         let (actor, subject) = (Actor::system(), ObjectKey::Global);
-        *head = store.commit(Mutation { actor, at, expected, request: None, subject, edits: batch })?.revision;
+        let mutation = Mutation { actor, at, expected, request: None, subject, edits: batch };
+        *head = store.commit(mutation).map_err(DumpError::from)?.revision;
         // Nobody follows a store that is being loaded, so its log need not hold everything a second time.
-        store.compact(&Retention { commits: 0, requests: KEPT, audit: KEPT }, at)?;
+        let retention = Retention { commits: 0, requests: KEPT, audit: KEPT };
+        store.compact(&retention, at).map_err(DumpError::from)?;
     }
 }
 
