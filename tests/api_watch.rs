@@ -450,7 +450,7 @@ impl Store for Jumping {
         Ok(false)
     }
 
-    fn set_loading(&self, _: bool) -> Result<(), StoreError> {
+    fn set_loading(&self, _: bool) -> Result<bool, StoreError> {
         Err(StoreError::Exhausted)
     }
 

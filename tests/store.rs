@@ -105,6 +105,16 @@ fn policies(admin: &Rpc) -> Vec<String> {
 }
 
 #[test]
+fn variables_that_are_there_for_a_server_are_in_the_way_of_no_folder() {
+    let home = Home::new();
+    home.control_plane(&[]).listener("admin");
+    let mut verify = Doorward::command();
+    verify.args(["store", "verify", "--directory"]).arg(home.path("data"));
+    verify.env("DOORWARD_ETCD_ENDPOINTS", "http://127.0.0.1:1").env("DOORWARD_ETCD_PREFIX", "/d/");
+    assert_eq!(verify.output().unwrap().status.code(), Some(0));
+}
+
+#[test]
 fn a_full_disk_refuses_changes_and_keeps_those_that_were_acknowledged() {
     let home = Home::new();
     let mut control = home.on_a_small_disk(4 * 1024);

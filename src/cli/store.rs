@@ -8,7 +8,7 @@ mod tests;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
@@ -119,6 +119,9 @@ impl RestoreArgs {
 
 impl VerifyArgs {
     fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
+        if self.file.is_some() && self.store.is_named() {
+            bail!("name one thing to verify: a backup, or a store");
+        }
         let (place, verified) = if let Some(path) = &self.file {
             let file = BackupFile::open(path)?;
             (file.place(), backup::verify(&file, &file.place())?)

@@ -137,11 +137,14 @@ pub trait Store: Send + Sync + 'static {
     /// When the store cannot be read.
     fn is_loading(&self) -> Result<bool, StoreError>;
 
-    /// Marks that a load begins, or that it has ended; durable when it returns.
+    /// Marks that a load begins, or that the one that was begun here has ended; durable when it returns. Where several
+    /// processes have the store, `false`, and nothing is changed: for a beginning when a load is marked, or somebody has
+    /// committed since the published state, for an end when the mark is not that of this process. While a process
+    /// loads, it commits under its own mark only: without it a commit is a conflict.
     ///
     /// # Errors
     /// [`StoreError::FateUnknown`] when it may or may not be durable, another when the store cannot be used.
-    fn set_loading(&self, loading: bool) -> Result<(), StoreError>;
+    fn set_loading(&self, loading: bool) -> Result<bool, StoreError>;
 }
 
 /// What compaction keeps.

@@ -318,8 +318,10 @@ impl Store for EmbeddedStore {
         tables::is_loading(&self.begin_read()?).map_err(|error| self.at(error))
     }
 
-    fn set_loading(&self, loading: bool) -> Result<(), StoreError> {
-        self.write(&self.turn()?, |transaction| tables::set_loading(transaction, loading))
+    fn set_loading(&self, loading: bool) -> Result<bool, StoreError> {
+        self.write(&self.turn()?, |transaction| tables::set_loading(transaction, loading))?;
+        // Nobody else has the file.
+        Ok(true)
     }
 }
 

@@ -15,6 +15,7 @@ mod error;
 mod follow;
 mod layout;
 mod load;
+mod loading;
 mod log;
 mod overlay;
 mod pages;
@@ -53,7 +54,7 @@ use self::client::{CallFailed, Client};
 use self::layout::Keys;
 use self::replica::{Replica, Stand, encoded};
 use self::wire::pb::{Compare, TxnRequest, TxnResponse};
-use self::wire::{delete, empty, get, list, put};
+use self::wire::{empty, get, list, put};
 use self::write::{Draft, Fate};
 
 /// Threads of the client: one that reads its sockets while another applies a large commit.
@@ -98,10 +99,10 @@ impl EtcdStore {
         let client = Client::new(config);
         let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
         let keys = Keys::new(&config.prefix);
-        let id = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
-        let replica = Arc::new(Replica::new(client, keys, place, id));
+        let identity = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
+        let replica = Arc::new(Replica::new(client, keys, place, identity));
         runtime.handle().block_on(replica.load())?;
-        tracing::info!(place = replica.place, store = %id, revision = %replica.revision(), "store opened");
+        tracing::info!(place = replica.place, store = %identity.store, revision = %replica.revision(), "store opened");
         runtime.spawn(follow::follow(Arc::clone(&replica)));
         runtime.spawn(attend::attend(Arc::clone(&replica)));
         Ok(Self { replica, writer: Mutex::default(), runtime: Some(runtime) })
@@ -244,17 +245,22 @@ impl EtcdStore {
             return Ok(true);
         }
         let mut request = TxnRequest { compare, ..TxnRequest::default() };
+        request.compare.push(self.replica.same_store());
         for credential in credentials {
             let key = self.replica.keys.credential(&credential.public_id);
             request.success.push(put(key, encoded("the credential", credential)?));
         }
-        Ok(self.txn(request).await?.succeeded)
+        let succeeded = self.txn(request).await?.succeeded;
+        if !succeeded {
+            self.replica.check_store().await?;
+        }
+        Ok(succeeded)
     }
 }
 
 impl Store for EtcdStore {
     fn id(&self) -> StoreId {
-        self.replica.id
+        self.replica.identity.store
     }
 
     fn state(&self) -> Arc<State> {
@@ -322,10 +328,11 @@ impl Store for EtcdStore {
         })
     }
 
-    fn set_loading(&self, loading: bool) -> Result<(), StoreError> {
-        let key = self.replica.keys.loading();
-        let mark = if loading { put(key, Vec::new()) } else { delete(key) };
-        self.wait(self.txn(TxnRequest { success: vec![mark], ..TxnRequest::default() })).map(drop)
+    fn set_loading(&self, loading: bool) -> Result<bool, StoreError> {
+        if loading {
+            return self.wait(self.replica.begin_load());
+        }
+        self.wait(self.replica.end_load())
     }
 }
 
@@ -341,7 +348,7 @@ impl Drop for EtcdStore {
 impl fmt::Debug for EtcdStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EtcdStore")
-            .field("id", &self.replica.id)
+            .field("id", &self.replica.identity.store)
             .field("place", &self.replica.place)
             .finish_non_exhaustive()
     }

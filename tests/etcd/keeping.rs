@@ -1,5 +1,7 @@
 //! `doorward store` about a store in etcd: read while it is served, and made anew by either engine.
 
+use doorward::store::etcd::{EtcdConfig, EtcdStore};
+
 use crate::set_policy;
 use crate::support::etcd::{Cluster, Options};
 use crate::support::installation::Home;
@@ -67,6 +69,10 @@ fn a_store_in_etcd_is_loaded_in_bounded_commits_and_not_served_before_the_end() 
     assert!(store(&home, &cluster, "verify #", 0).contains("0 commits in the log"));
     assert!(store(&home, &cluster, "load # --generate S", 2).contains("is not empty"));
     assert!(store(&home, &cluster, "load # @state.yaml --etcd-prefix /other/", 0).contains("at revision 1"));
+    let other = EtcdConfig::new(cluster.endpoints(), "/damaged/");
+    drop(EtcdStore::open(&other).unwrap());
+    cluster.ctl(&["put", "/damaged/credentials/c", "broken"]);
+    assert!(store(&home, &cluster, "load # --generate S --etcd-prefix /damaged/", 1).contains("is damaged"));
     home.control_plane().listener("admin");
 
     cluster.ctl(&["put", "/doorward/loading", ""]);

@@ -16,7 +16,7 @@ use crate::model::mutation::{Actor, Edit, Mutation};
 use crate::model::object::{Object, ObjectKey};
 use crate::model::revision::Revision;
 use crate::statefile;
-use crate::store::api::{Retention, Store};
+use crate::store::api::{Retention, Store, StoreError};
 use crate::workload::{Size, Workload};
 
 /// Edits of one commit.
@@ -59,18 +59,10 @@ pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow
     let place = args.store.place()?;
     let store = place.make().map_err(DumpError::from)?;
     let place = place.name();
-    if store.is_loading()? {
-        bail!("`{place}` holds the part of a load that did not end; delete it and load it anew");
-    }
-    if store.state().revision != Revision::ZERO || !store.credentials()?.is_empty() {
-        bail!("`{place}` is not empty; name a folder or a prefix that is empty or not there");
-    }
-    store.set_loading(true)?;
     let count = match source {
-        Readied::Generated(workload) => fill(&*store, clock, workload.objects().map(Edit::Put)),
-        Readied::File(edits) => fill(&*store, clock, edits.into_iter()),
+        Readied::Generated(workload) => load(&*store, &place, clock, workload.objects().map(Edit::Put)),
+        Readied::File(edits) => load(&*store, &place, clock, edits.into_iter()),
     }?;
-    store.set_loading(false)?;
     let (id, revision) = (store.id(), store.state().revision);
     drop(store);
     let seconds = begun.elapsed().as_secs_f64();
@@ -78,7 +70,74 @@ pub(super) fn run(args: &LoadArgs, clock: &Clock, out: &mut dyn Write) -> anyhow
         .context(CLOSED)
 }
 
-fn fill(store: &dyn Store, clock: &Clock, mut edits: impl Iterator<Item = Edit>) -> anyhow::Result<usize> {
+/// Fills a store under its own mark; tells how many objects it holds then. Where nothing was written no mark is left.
+fn load(store: &dyn Store, place: &str, clock: &Clock, edits: impl Iterator<Item = Edit>) -> anyhow::Result<usize> {
+    check_empty(store, place)?;
+    if !store.set_loading(true).map_err(DumpError::from)? {
+        check_empty(store, place)?;
+        bail!(changed(place));
+    }
+    // The mark is set at the published head: whoever committed before it is seen here, and whoever does later is in
+    // the way of the first commit.
+    let mut head = Revision::ZERO;
+    let filled = check_unwritten(store, place).and_then(|()| fill(store, clock, &mut head, edits));
+    let filled = filled.map_err(|problem| match problem.downcast_ref() {
+        Some(DumpError::Store(StoreError::Conflict { .. })) => anyhow!(changed(place)),
+        _ => problem,
+    });
+    let is_unknown = |problem: &anyhow::Error| {
+        matches!(problem.downcast_ref(), Some(DumpError::Store(StoreError::FateUnknown { .. })))
+    };
+    if let Err(problem) = &filled
+        && head == Revision::ZERO
+        && !is_unknown(problem)
+    {
+        // Where that fails, too, the mark stays, as if a part were there.
+        let _ = store.set_loading(false);
+    }
+    let count = filled?;
+    if !store.set_loading(false).map_err(DumpError::from)? {
+        bail!(changed(place));
+    }
+    Ok(count)
+}
+
+fn check_empty(store: &dyn Store, place: &str) -> anyhow::Result<()> {
+    if store.is_loading().map_err(DumpError::from)? {
+        bail!(
+            "`{place}` is being loaded, or holds the part of a load that did not end; delete it then and load it anew"
+        );
+    }
+    if !store.credentials().map_err(DumpError::from)?.is_empty() {
+        bail!(not_empty(place));
+    }
+    check_unwritten(store, place)
+}
+
+fn check_unwritten(store: &dyn Store, place: &str) -> anyhow::Result<()> {
+    if store.state().revision != Revision::ZERO {
+        bail!(not_empty(place));
+    }
+    Ok(())
+}
+
+fn not_empty(place: &str) -> String {
+    format!("`{place}` is not empty; name a folder or a prefix that is empty or not there")
+}
+
+fn changed(place: &str) -> String {
+    format!(
+        "`{place}` was changed by somebody else while it was loaded; name a folder or a prefix that nobody else uses"
+    )
+}
+
+/// Commits the edits, each batch on the one before; `head` is the last that was committed.
+fn fill(
+    store: &dyn Store,
+    clock: &Clock,
+    head: &mut Revision,
+    mut edits: impl Iterator<Item = Edit>,
+) -> anyhow::Result<usize> {
     let mut count = 0;
     loop {
         let batch: Vec<_> = edits.by_ref().take(BATCH).collect();
@@ -86,11 +145,13 @@ fn fill(store: &dyn Store, clock: &Clock, mut edits: impl Iterator<Item = Edit>)
             return Ok(count);
         }
         count += batch.len();
-        let (at, expected) = (clock.now(), store.state().revision);
+        let (at, expected) = (clock.now(), *head);
         let (actor, subject) = (Actor::system(), ObjectKey::Global);
-        store.commit(Mutation { actor, at, expected, request: None, subject, edits: batch })?;
+        let mutation = Mutation { actor, at, expected, request: None, subject, edits: batch };
+        *head = store.commit(mutation).map_err(DumpError::from)?.revision;
         // Nobody follows a store that is being loaded, so its log need not hold everything a second time.
-        store.compact(&Retention { commits: 0, requests: KEPT, audit: KEPT }, at)?;
+        let retention = Retention { commits: 0, requests: KEPT, audit: KEPT };
+        store.compact(&retention, at).map_err(DumpError::from)?;
     }
 }
 
@@ -110,3 +171,6 @@ impl LoadArgs {
         Ok(Readied::File(std::iter::once(global).chain(loaded.edits).collect()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::config::raw::RawEtcd;
 use crate::config::resolved::resolve_etcd;
@@ -22,7 +23,15 @@ pub(super) struct PlaceArgs {
     #[arg(long, value_name = "PATH")]
     directory: Option<PathBuf>,
     #[command(flatten)]
-    etcd: RawEtcd,
+    etcd: EtcdArgs,
+}
+
+/// What is said of etcd.
+#[derive(Debug, Clone)]
+struct EtcdArgs {
+    raw: RawEtcd,
+    /// Something of it stands on the command line: variables may be there for a server.
+    is_named: bool,
 }
 
 /// A store that is named.
@@ -39,10 +48,46 @@ impl PlaceArgs {
     /// server.
     pub(super) fn place(&self) -> anyhow::Result<StorePlace> {
         match &self.directory {
+            Some(_) if self.etcd.is_named => {
+                bail!("name one store: `--directory` is one in a folder, and `--etcd-…` is about one in etcd")
+            }
             Some(folder) => Ok(StorePlace::Folder(folder.clone())),
-            None if self.etcd == RawEtcd::default() => bail!("name the store: `--directory`, or `--etcd-endpoints`"),
-            None => Ok(StorePlace::Etcd(resolve_etcd(self.etcd.clone())?)),
+            None if self.etcd.raw == RawEtcd::default() => {
+                bail!("name the store: `--directory`, or `--etcd-endpoints`")
+            }
+            None => Ok(StorePlace::Etcd(resolve_etcd(self.etcd.raw.clone())?)),
         }
+    }
+
+    /// Whether a store is named on the command line.
+    pub(super) const fn is_named(&self) -> bool {
+        self.directory.is_some() || self.etcd.is_named
+    }
+}
+
+// === impl EtcdArgs ===
+
+impl Args for EtcdArgs {
+    fn augment_args(command: Command) -> Command {
+        RawEtcd::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        RawEtcd::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for EtcdArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let of_etcd = RawEtcd::augment_args(Command::new("etcd"));
+        let mut ids = of_etcd.get_arguments().map(|argument| argument.get_id().as_str());
+        let is_named = ids.any(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
+        Ok(Self { raw: RawEtcd::from_arg_matches(matches)?, is_named })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

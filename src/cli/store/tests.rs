@@ -140,7 +140,7 @@ fn a_load_that_did_not_end_is_refused_by_everything() {
     let folder = loaded();
     EmbeddedStore::open(&folder.path().join("data")).unwrap().set_loading(true).unwrap();
     let expected = ["holds the part of a load that did not end; delete it and load it anew"];
-    check(&folder, "load @state.yaml --directory @data", 2, &expected);
+    check(&folder, "load @state.yaml --directory @data", 2, &["holds the part of a load that did not end"]);
     check(&folder, "backup --directory @data @b.dwb", 2, &expected);
     check(&folder, "verify --directory @data", 2, &expected);
 }
@@ -151,6 +151,20 @@ fn a_state_file_with_errors_makes_no_store() {
     fs::write(folder.path().join("state.yaml"), STATE.replace("[Readers]", "[Writers]")).unwrap();
     check(&folder, "load @state.yaml --directory @data", 2, &["is refused whole", "Writers"]);
     assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn one_store_is_named() {
+    let folder = loaded();
+    check(&folder, "backup --directory @data @b.dwb", 0, &[]);
+    let etcd = "--etcd-endpoints http://127.0.0.1:1";
+    check(&folder, &format!("verify @b.dwb {etcd}"), 2, &["name one thing to verify"]);
+    for line in ["restore @b.dwb --directory @new", "verify --directory @data", "load @state.yaml --directory @new"] {
+        for named in [etcd, "--etcd-prefix /d/", "--etcd-username u"] {
+            check(&folder, &format!("{line} {named}"), 2, &["name one store"]);
+        }
+    }
+    assert!(!folder.path().join("new").exists());
 }
 
 #[test]

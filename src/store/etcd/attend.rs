@@ -31,8 +31,10 @@ pub(super) async fn attend(replica: Arc<Replica>) {
 
 /// The newest revision of the store, as a majority of the members knows it.
 async fn newest(replica: &Replica) -> Result<Revision, StoreError> {
-    let read = replica.client.range(get(replica.keys.head())).await.map_err(|failed| replica.unusable(failed))?;
-    replica.number("head", &read)?.ok_or_else(|| replica.damaged("head", "it is missing"))
+    let reads = [get(replica.keys.head()), get(replica.keys.meta())];
+    let (_, [head, meta]) = replica.client.read(reads).await.map_err(|failed| replica.unusable(failed))?;
+    replica.check_identity(&meta)?;
+    replica.number("head", &head)?.ok_or_else(|| replica.damaged("head", "it is missing"))
 }
 
 #[cfg(test)]

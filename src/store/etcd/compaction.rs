@@ -40,6 +40,8 @@ impl Replica {
         let mut gone = 0;
         loop {
             let read = self.client.range(get(self.keys.start())).await.map_err(|failed| self.unusable(failed))?;
+            // A store that came in the place of this one is cut by its own.
+            self.check_store().await?;
             let start = self.number("start", &read)?.unwrap_or(Revision::ZERO);
             if start >= target {
                 return Ok(gone);
@@ -58,7 +60,7 @@ impl Replica {
         let key = self.keys.start();
         let [documents, parts] = self.keys.up_to(Series::Log, next);
         let request = TxnRequest {
-            compare: vec![same(&key, start), absent(self.keys.pending())],
+            compare: vec![self.same_store(), same(&key, start), absent(self.keys.pending())],
             success: vec![put(key, encoded("start", &next)?), delete_range(documents), delete_range(parts)],
             failure: Vec::new(),
         };
@@ -87,7 +89,7 @@ impl Replica {
         let key = self.keys.audit_start();
         let [documents, parts] = self.keys.up_to(Series::Audit, last);
         let request = TxnRequest {
-            compare: vec![same(&key, start)],
+            compare: vec![self.same_store(), same(&key, start)],
             success: vec![
                 put(key, encoded("the start of the audit", &last)?),
                 delete_range(documents),
@@ -103,6 +105,7 @@ impl Replica {
     async fn compact_requests(&self, cutoff: jiff::Timestamp) -> Result<u64, StoreError> {
         let mut gone = 0;
         loop {
+            self.check_store().await?;
             let old = list(self.keys.request_times(cutoff), REQUESTS);
             let page = self.client.range(old).await.map_err(|failed| self.unusable(failed))?;
             if page.kvs.is_empty() {
@@ -114,7 +117,7 @@ impl Replica {
 
     /// Forgets the requests of these times, unless another compaction has forgotten some of them meanwhile.
     async fn forget_requests(&self, times: &[KeyValue]) -> Result<u64, StoreError> {
-        let mut request = TxnRequest::default();
+        let mut request = TxnRequest { compare: vec![self.same_store()], ..TxnRequest::default() };
         for kv in times {
             let key = String::from_utf8_lossy(&kv.key).into_owned();
             let id =

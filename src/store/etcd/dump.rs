@@ -21,8 +21,8 @@ use super::overlay::Overlay;
 use super::pages::Pages;
 use super::replica::Replica;
 use super::runtime;
-use super::wire::get;
-use super::wire::pb::KeyValue;
+use super::wire::pb::{KeyValue, RangeRequest};
+use super::wire::{get, list};
 
 /// Small values that are read at a time.
 const SMALL: i64 = 2_000;
@@ -64,8 +64,8 @@ impl EtcdReader {
         let client = Client::new(config);
         let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
         let keys = Keys::new(&config.prefix);
-        let id = runtime.block_on(found_identity(&client, &keys, &place))?;
-        Ok(Self { replica: Replica::new(client, keys, place, id), runtime })
+        let identity = runtime.block_on(found_identity(&client, &keys, &place))?;
+        Ok(Self { replica: Replica::new(client, keys, place, identity), runtime })
     }
 
     fn tell(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
@@ -78,12 +78,15 @@ impl EtcdReader {
         if !loading.kvs.is_empty() {
             return Err(DumpError::Loading { place: replica.place.clone() });
         }
-        let store = known(meta.kvs.first(), &replica.place)?;
+        let store = known(meta.kvs.first(), &replica.place)?.store;
         let revision = replica.number("head", &head)?.ok_or_else(|| replica.damaged("head", "it is missing"))?;
         let log_start = replica.number("start", &start)?.unwrap_or_default();
-        let audit_start = replica.number("audit-start", &audit_start)?.unwrap_or_default();
-        sink.head(&Head { store, revision, log_start, audit_start })?;
         let cut = Cut { replica, runtime, at };
+        let audit_start = match replica.number("audit-start", &audit_start)? {
+            Some(start) => start,
+            None => cut.audit_start(revision)?,
+        };
+        sink.head(&Head { store, revision, log_start, audit_start })?;
         // Where the objects of the newest commit are not all written it is as whole as the others.
         let overlay = if pending.kvs.is_empty() { Overlay::default() } else { cut.overlay(revision)? };
         cut.objects(overlay, sink)?;
@@ -97,16 +100,12 @@ impl EtcdReader {
 impl Dump for EtcdReader {
     fn dump(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
         self.tell(sink).map_err(|error| match error {
-            DumpError::Store(StoreError::Remote { source, .. }) if is_compacted(&*source) => {
+            DumpError::Store(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
                 DumpError::Compacted { place: self.replica.place.clone() }
             }
             error => error,
         })
     }
-}
-
-fn is_compacted(source: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    matches!(source.downcast_ref(), Some(EtcdError::Compacted))
 }
 
 impl fmt::Debug for EtcdReader {
@@ -124,6 +123,18 @@ impl Cut<'_> {
 
     fn damaged(&self, row: impl Into<String>, problem: &'static str) -> DumpError {
         self.replica.damaged(row, problem).into()
+    }
+
+    /// Where the audit starts in a store of a version that did not write it down: before its first event.
+    fn audit_start(&self, head: Revision) -> Result<Revision, DumpError> {
+        let first = list(self.replica.keys.documents_after(Series::Audit, Revision::ZERO), 1);
+        let read = self.runtime.block_on(self.replica.client.range(RangeRequest { revision: self.at, ..first }));
+        let Some(kv) = read.map_err(|failed| self.replica.unusable(failed))?.kvs.into_iter().next() else {
+            return Ok(head);
+        };
+        let first = Keys::revision(&kv.key).and_then(|first| first.get().checked_sub(1));
+        let name = String::from_utf8_lossy(&kv.key);
+        first.map(Revision::new).ok_or_else(|| self.damaged(name, "its key has no revision"))
     }
 
     fn overlay(&self, head: Revision) -> Result<Overlay, DumpError> {

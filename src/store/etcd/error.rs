@@ -138,6 +138,11 @@ impl EtcdError {
         }
     }
 
+    /// Whether `cause` is that etcd has forgotten what was to be read.
+    pub(super) fn is_compacted(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+        matches!(cause.downcast_ref(), Some(Self::Compacted))
+    }
+
     /// Whether another member, or the same one a moment later, may answer otherwise.
     pub(super) const fn is_passing(&self) -> bool {
         let of_the_member = matches!(self, Self::Unreachable { .. } | Self::Lost { .. } | Self::Deadline { .. });

@@ -9,7 +9,6 @@ use super::super::api::{LogEntry, StoreError};
 use super::layout::{Keys, Series};
 use super::replica::{Met, Replica};
 use super::wire::pb::event::EventType;
-use super::wire::pb::watch_create_request::FilterType;
 use super::wire::pb::{Event, WatchCreateRequest, WatchResponse};
 
 /// Between two watches: after one that worked, and at most.
@@ -39,13 +38,12 @@ pub(super) async fn follow(replica: Arc<Replica>) {
 /// Catches up, and publishes what comes until the watch ends.
 async fn watch_once(replica: &Replica, began: impl FnOnce()) -> Result<String, StoreError> {
     let known = replica.catch_up().await?;
-    let log = replica.keys.documents_after(Series::Log, crate::model::revision::Revision::ZERO);
+    let watched = replica.keys.watched();
     let request = WatchCreateRequest {
-        key: log.start.into(),
-        range_end: log.end.into(),
+        key: watched.start.into(),
+        range_end: watched.end.into(),
         // Everything up to there is published: what was compacted before does not matter.
         start_revision: known + 1,
-        filters: vec![FilterType::Nodelete.into()],
         fragment: true,
     };
     let mut answers = replica.client.watch(request).await.map_err(|failed| replica.unusable(failed))?;
@@ -66,9 +64,20 @@ async fn watch_once(replica: &Replica, began: impl FnOnce()) -> Result<String, S
 }
 
 async fn take(replica: &Replica, event: Event) -> Result<(), StoreError> {
-    let (EventType::Put, Some(kv)) = (event.r#type(), event.kv) else { return Ok(()) };
+    let (of, Some(kv)) = (event.r#type(), event.kv) else { return Ok(()) };
+    let keys = &replica.keys;
+    let is = |key: String| kv.key == key.as_bytes();
+    if is(keys.meta()) || (is(keys.head()) && of == EventType::Delete) {
+        // `meta` was written before, and is never written again: what comes next is of another store.
+        return Err(replica.damaged(String::from_utf8_lossy(&kv.key), "it was deleted or written again; start anew"));
+    }
+    if of == EventType::Delete || !keys.is_document(Series::Log, &kv.key) {
+        return Ok(());
+    }
     // Its own commits come back to each writer: they are known by their keys.
-    if Keys::revision(&kv.key).is_some_and(|revision| replica.met(revision) == Met::Known) {
+    if let Some(revision) = Keys::revision(&kv.key)
+        && replica.met(revision, kv.mod_revision)? == Met::Known
+    {
         return Ok(());
     }
     if !replica.meet_row(replica.row::<LogEntry>(&kv)?).await? {

@@ -10,7 +10,8 @@
 //! | `objects/ROW` | an object, in the row of [`row`](super::super::format::row) |
 //! | `requests/ID`, `request-times/T/ID` | the answer to a request, and when it was answered, by which old ones are found |
 //! | `credentials/ID` | a credential |
-//! | `start`, `audit-start` | where the log and the audit start, once compaction has moved them |
+//! | `start` | where the log starts, once compaction has moved it |
+//! | `audit-start` | where the audit starts; a store of an older version may be without it |
 //! | `loading` | there while a load or a restoration is under way |
 
 use std::ops::Range;
@@ -83,6 +84,17 @@ impl Keys {
     pub(super) fn documents_after(&self, series: Series, after: Revision) -> Range<String> {
         let start = format!("{}\0", self.document(series, after));
         start..self.at(&format!("{}0", series.name()))
+    }
+
+    /// What a replica watches: `head`, the log with its parts, and `meta`, which lie beside each other, so that etcd tells
+    /// of them in the one order in which they were written.
+    pub(super) fn watched(&self) -> Range<String> {
+        self.head()..format!("{}\0", self.meta())
+    }
+
+    /// Whether this is the key of a document of a series.
+    pub(super) fn is_document(&self, series: Series, key: &[u8]) -> bool {
+        Self::rest(key, &self.at(&format!("{}/", series.name()))).is_some()
     }
 
     /// The documents of the commits up to `last`, or their parts.
@@ -221,6 +233,18 @@ mod tests {
             check(&own, keys.part(series, revision(9), commit, 99_999_999), true);
             check(&own, keys.part(series, revision(9), Uuid::nil(), 0), false);
         }
+        for (key, inside) in [
+            (keys.head(), true),
+            (keys.document(Series::Log, revision(1)), true),
+            (keys.meta(), true),
+            (keys.object("0"), false),
+            (keys.document(Series::Audit, revision(1)), false),
+        ] {
+            check(&keys.watched(), key, inside);
+        }
+        let is_document = |key: String| keys.is_document(Series::Log, key.as_bytes());
+        assert!(is_document(keys.document(Series::Log, revision(1))));
+        assert!(!is_document(keys.part(Series::Log, revision(1), commit, 0)));
         check(&keys.objects(), keys.object("0"), true);
         let second = |second| jiff::Timestamp::from_second(second).unwrap();
         for (at, inside) in [(-10, true), (0, true), (6, true), (7, false), (2_000_000_000, false)] {

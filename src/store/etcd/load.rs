@@ -14,8 +14,8 @@ use super::layout::{Keys, Series};
 use super::overlay::Overlay;
 use super::pages::Pages;
 use super::replica::{Replica, Stand, encoded};
-use super::wire::pb::{KeyValue, TxnRequest};
-use super::wire::{empty, get, put};
+use super::wire::pb::{Compare, KeyValue, RangeResponse, TxnRequest};
+use super::wire::{empty, get, put, unchanged};
 
 /// The version of the layout. What reads one refuses every other.
 const FORMAT: &str = "1";
@@ -31,6 +31,14 @@ struct Meta {
     store: StoreId,
 }
 
+/// Which store is below some keys, and which try to make one it came of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) store: StoreId,
+    /// When in etcd `meta` was written, which is done once: another store below the same keys has another time.
+    pub(super) written: i64,
+}
+
 /// How a reading of the whole state ended.
 enum Reading {
     /// The state, and the revision of etcd at which it was read.
@@ -41,10 +49,15 @@ enum Reading {
 
 /// The identity of the store below these keys, which is made if nothing is there. Of several processes that find
 /// nothing, one makes it.
-pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Result<StoreId, StoreError> {
+pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Result<Identity, StoreError> {
     let request = TxnRequest {
         compare: vec![empty(keys.all())],
-        success: vec![put(keys.meta(), meta(StoreId::random())?), put(keys.head(), encoded("head", &Revision::ZERO)?)],
+        success: vec![
+            put(keys.meta(), meta(StoreId::random())?),
+            put(keys.head(), encoded("head", &Revision::ZERO)?),
+            // From the beginning, so that an audit that lost its first events is never taken for one that was compacted.
+            put(keys.audit_start(), encoded("audit-start", &Revision::ZERO)?),
+        ],
         failure: Vec::new(),
     };
     let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
@@ -54,7 +67,7 @@ pub(super) async fn identity(client: &Client, keys: &Keys, place: &str) -> Resul
 }
 
 /// The identity of the store below these keys, where there is one.
-pub(super) async fn found_identity(client: &Client, keys: &Keys, place: &str) -> Result<StoreId, StoreError> {
+pub(super) async fn found_identity(client: &Client, keys: &Keys, place: &str) -> Result<Identity, StoreError> {
     let unusable = |failed: CallFailed| StoreError::Remote { place: place.to_owned(), source: failed.error.into() };
     let found = client.range(get(keys.meta())).await.map_err(unusable)?;
     known(found.kvs.first(), place)
@@ -66,13 +79,13 @@ pub(super) fn meta(store: StoreId) -> Result<Vec<u8>, StoreError> {
 }
 
 /// The identity that `meta` tells.
-pub(super) fn known(meta: Option<&KeyValue>, place: &str) -> Result<StoreId, StoreError> {
+pub(super) fn known(meta: Option<&KeyValue>, place: &str) -> Result<Identity, StoreError> {
     let place = place.to_owned();
     let Some(meta) = meta else {
         return Err(StoreError::Foreign { place, found: "it has no key `meta`".to_owned() });
     };
     match decode::<Meta>(&meta.value) {
-        Ok(Meta { format, store }) if format == FORMAT => Ok(store),
+        Ok(Meta { format, store }) if format == FORMAT => Ok(Identity { store, written: meta.mod_revision }),
         Ok(Meta { format, .. }) => Err(StoreError::Format { place, found: format, known: FORMAT }),
         Err(error) => Err(StoreError::Damaged { place, row: "meta".to_owned(), source: error.into() }),
     }
@@ -99,7 +112,7 @@ impl Replica {
     async fn read_state(&self) -> Result<Reading, StoreError> {
         let reads = [get(self.keys.head()), get(self.keys.pending()), get(self.keys.meta())];
         let (at, [head, pending, meta]) = self.client.read(reads).await.map_err(|failed| self.unusable(failed))?;
-        self.check_identity(known(meta.kvs.first(), &self.place)?)?;
+        self.check_identity(&meta)?;
         let revision = self.number("head", &head)?.ok_or_else(|| self.damaged("head", "it is missing"))?;
         let overlay = match pending.kvs.first() {
             None => Overlay::default(),
@@ -115,15 +128,33 @@ impl Replica {
         })
     }
 
-    fn check_identity(&self, found: StoreId) -> Result<(), StoreError> {
-        if found == self.id {
+    /// Holds `meta`, as it was read, against the one that this replica began with. What is read together with another
+    /// one is of another history, whatever revisions it names.
+    pub(super) fn check_identity(&self, meta: &RangeResponse) -> Result<(), StoreError> {
+        let Some(kv) = meta.kvs.first() else {
+            return Err(self.damaged("meta", "it is gone: the store was deleted; start this process anew"));
+        };
+        let found = known(Some(kv), &self.place)?;
+        if found == self.identity {
             return Ok(());
         }
-        Err(self.damaged("meta", format!("store {found} was found instead of {}", self.id)))
+        let (found, expected) = (found.store, self.identity.store);
+        Err(self.damaged("meta", format!("store {found} came in the place of {expected}; start this process anew")))
     }
 
-    /// The log entry of the head whose objects were not all written at the revision `at` of etcd. By now they may be, and
-    /// the entry, or its parts, be compacted.
+    /// The same of `meta` as it is now.
+    pub(super) async fn check_store(&self) -> Result<(), StoreError> {
+        let meta = self.client.range(get(self.keys.meta())).await.map_err(|failed| self.unusable(failed))?;
+        self.check_identity(&meta)
+    }
+
+    /// The condition that the store is still the one that this replica began with.
+    pub(super) fn same_store(&self) -> Compare {
+        unchanged(self.keys.meta(), self.identity.written)
+    }
+
+    /// The log entry of the head whose objects were not all written at the revision `at` of etcd, at which its parts are
+    /// read too: by now they may be taken away. etcd may have forgotten that revision.
     pub(super) async fn entry_at(
         &self,
         revision: Revision,
@@ -135,10 +166,14 @@ impl Replica {
             Err(failed) if matches!(failed.error, EtcdError::Compacted) => return Ok(Err(failed)),
             answer => answer.map_err(|failed| self.unusable(failed))?,
         };
-        let missing = || self.damaged(format!("revision {revision} of the log"), "it is missing");
-        let row = self.row(answer.kvs.first().ok_or_else(missing)?)?;
-        let compacted = CallFailed { error: EtcdError::Compacted, may_be_done: false };
-        Ok(self.entry(row).await?.ok_or(compacted))
+        let missing = |what| self.damaged(format!("revision {revision} of the log"), what);
+        let row = self.row(answer.kvs.first().ok_or_else(|| missing("it is missing"))?)?;
+        match self.entry_of_row(row, at).await {
+            Err(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
+                Ok(Err(CallFailed { error: EtcdError::Compacted, may_be_done: false }))
+            }
+            entry => Ok(Ok(entry?.ok_or_else(|| missing("a part is missing"))?)),
+        }
     }
 
     async fn read_objects(

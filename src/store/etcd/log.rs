@@ -51,8 +51,9 @@ impl Replica {
     {
         let limit = i64::try_from(limit.min(PAGE)).unwrap_or(1).max(1);
         let documents = list(self.keys.documents_after(series, after), limit);
-        let reads = [documents, get(self.keys.head()), get(self.keys.start())];
-        let (at, [rows, head, start]) = self.client.read(reads).await.map_err(|failed| self.unusable(failed))?;
+        let reads = [documents, get(self.keys.head()), get(self.keys.start()), get(self.keys.meta())];
+        let (at, [rows, head, start, meta]) = self.client.read(reads).await.map_err(|failed| self.unusable(failed))?;
+        self.check_identity(&meta)?;
         self.page_of(at, &rows, &head, &start)
     }
 
@@ -117,8 +118,13 @@ impl Replica {
 
     /// The log entry of a row; `None` if compaction has taken its parts since.
     pub(super) async fn entry(&self, row: Row<LogEntry>) -> Result<Found<LogEntry>, StoreError> {
+        self.entry_of_row(row, 0).await
+    }
+
+    /// The same at the revision `at` of etcd, or at the newest one for 0.
+    pub(super) async fn entry_of_row(&self, row: Row<LogEntry>, at: i64) -> Result<Found<LogEntry>, StoreError> {
         let revision = row.revision;
-        let entry = self.value(Series::Log, row).await?;
+        let entry = self.value_at(Series::Log, row, at).await?;
         match entry {
             Some(entry) if entry.revision != revision => {
                 Err(self.damaged(format!("revision {revision} of the log"), "it holds another one"))
@@ -158,7 +164,7 @@ impl Replica {
 
     /// Publishes an entry of the log; `false` where some before it are missing, or a part of it.
     pub(super) async fn meet_row(&self, row: Row<LogEntry>) -> Result<bool, StoreError> {
-        if self.met(row.revision) == Met::Known {
+        if self.met(row.revision, row.written)? == Met::Known {
             return Ok(true);
         }
         let written = row.written;

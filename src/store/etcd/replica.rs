@@ -1,5 +1,6 @@
 //! What one process knows of the store: a state that only moves forward, and where it stands in etcd.
 
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +10,14 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::model::revision::{Revision, StoreId};
+use crate::model::revision::Revision;
 use crate::model::state::State;
 
 use super::super::api::{Cause, LogEntry, StoreError};
 use super::super::format::{decode, encode};
 use super::client::{CallFailed, Client};
 use super::layout::Keys;
+use super::load::Identity;
 use super::tail::Tail;
 
 /// The store as this process knows it.
@@ -25,13 +27,15 @@ pub(super) struct Replica {
     pub(super) keys: Keys,
     /// For messages.
     pub(super) place: String,
-    pub(super) id: StoreId,
+    pub(super) identity: Identity,
     // INVARIANT: `published` and `head` are written by a holder of `position` only; the revision never decreases.
     position: Mutex<Position>,
     published: ArcSwap<State>,
     head: watch::Sender<Revision>,
     /// When the published state was last known to be the newest.
     confirmed: Mutex<Instant>,
+    /// When in etcd this process set the mark of a load; 0 where it does not load.
+    pub(super) mark: AtomicI64,
 }
 
 /// What belongs to the published state.
@@ -64,10 +68,11 @@ pub(super) enum Met {
 
 impl Replica {
     /// A replica that knows nothing yet.
-    pub(super) fn new(client: Client, keys: Keys, place: String, id: StoreId) -> Self {
+    pub(super) fn new(client: Client, keys: Keys, place: String, identity: Identity) -> Self {
         let head = watch::Sender::new(Revision::ZERO);
         let confirmed = Mutex::new(Instant::now());
-        Self { client, keys, place, id, position: Mutex::default(), published: ArcSwap::default(), head, confirmed }
+        let (position, published, mark) = (Mutex::default(), ArcSwap::default(), AtomicI64::default());
+        Self { client, keys, place, identity, position, published, head, confirmed, mark }
     }
 
     pub(super) fn state(&self) -> Arc<State> {
@@ -102,7 +107,7 @@ impl Replica {
     pub(super) fn meet(&self, entry: LogEntry, head_mod: i64) -> Result<Met, StoreError> {
         let mut position = self.position();
         let state = self.state();
-        match self.met(entry.revision) {
+        match self.met_in(&position, entry.revision, head_mod)? {
             Met::Next => {}
             other => return Ok(other),
         }
@@ -113,8 +118,25 @@ impl Replica {
         Ok(Met::Next)
     }
 
-    /// What an entry with this revision would be.
-    pub(super) fn met(&self, revision: Revision) -> Met {
+    /// What an entry with this revision that was written at `written` in etcd would be.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] for one that was written behind the published head under a revision of before: nobody
+    /// writes an entry again, so it is of another store.
+    pub(super) fn met(&self, revision: Revision, written: i64) -> Result<Met, StoreError> {
+        self.met_in(&self.position(), revision, written)
+    }
+
+    fn met_in(&self, position: &Position, revision: Revision, written: i64) -> Result<Met, StoreError> {
+        match self.follows(revision) {
+            Met::Known if written > position.head_mod => {
+                Err(self.damaged(format!("revision {revision} of the log"), "it was written again; start anew"))
+            }
+            met => Ok(met),
+        }
+    }
+
+    fn follows(&self, revision: Revision) -> Met {
         let known = self.revision();
         match known.next() {
             Some(next) if next == revision => Met::Next,
@@ -126,7 +148,7 @@ impl Replica {
     /// Publishes a commit of this process, unless its entry was met in the meantime.
     pub(super) fn publish_own(&self, state: State, entry: LogEntry, head_mod: i64) {
         let mut position = self.position();
-        if self.met(entry.revision) == Met::Next {
+        if self.follows(entry.revision) == Met::Next {
             self.publish(&mut position, state.into(), head_mod, Some(entry));
         }
     }

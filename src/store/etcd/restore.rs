@@ -17,7 +17,7 @@ use super::client::Client;
 use super::config::EtcdConfig;
 use super::document::Written;
 use super::layout::{Keys, Series};
-use super::load::{found_identity, meta};
+use super::load::{Identity, found_identity, meta};
 use super::replica::{Replica, encoded, unencodable};
 use super::runtime;
 use super::wire::pb::{RequestOp, TxnRequest};
@@ -35,7 +35,8 @@ pub fn restore(source: &dyn Dump, config: &EtcdConfig) -> Result<StoreId, DumpEr
     let client = Client::new(config);
     let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
     let (keys, id) = (Keys::new(&config.prefix), StoreId::random());
-    let replica = Replica::new(client, keys, place, id);
+    // It is written by what begins; until then no other one is this one.
+    let replica = Replica::new(client, keys, place, Identity { store: id, written: 0 });
     let mark = runtime.block_on(begin(&replica))?;
     let mut filler = Filler { replica, runtime, mark, commit: Uuid::new_v4(), ops: Vec::new(), bytes: 0, head: None };
     let done = source.dump(&mut filler).and_then(|()| filler.finish());
@@ -50,25 +51,60 @@ async fn begin(replica: &Replica) -> Result<i64, DumpError> {
     let keys = &replica.keys;
     let success = vec![
         put(keys.loading(), Vec::new()),
-        put(keys.meta(), meta(replica.id)?),
+        put(keys.meta(), meta(replica.identity.store)?),
         put(keys.head(), encoded("head", &Revision::ZERO)?),
     ];
     let request = TxnRequest { compare: vec![empty(keys.all())], success, failure: Vec::new() };
-    let answer = replica.client.txn(request).await.map_err(|failed| replica.unwritten(failed))?;
-    if answer.succeeded {
-        return Ok(answer.revision());
+    match replica.client.txn(request).await {
+        Ok(answer) if answer.succeeded => Ok(answer.revision()),
+        Ok(_) => found_instead(replica).await,
+        Err(failed) => {
+            // It may have been done all the same.
+            withdraw(replica).await;
+            Err(replica.unwritten(failed).into())
+        }
     }
+}
+
+/// What it means that something is below the prefix: that it is taken, or when this process took it.
+async fn found_instead(replica: &Replica) -> Result<i64, DumpError> {
+    let keys = &replica.keys;
     let taken = DumpError::Taken {
         place: replica.place.clone(),
-        found: "is not empty; name a prefix below which nothing is, or delete what is there",
+        found: "is not empty; name a prefix below which nothing is, or stop every control plane of this one and then delete \
+                what is there",
     };
     // The try before this one may have been it, though its answer was lost.
-    match found_identity(&replica.client, keys, &replica.place).await {
-        Ok(found) if found == replica.id => {}
-        _ => return Err(taken),
+    let found = found_identity(&replica.client, keys, &replica.place).await;
+    if !is_own(found, replica.identity.store)? {
+        return Err(taken);
     }
     let mark = replica.client.range(get(keys.loading())).await.map_err(|failed| replica.unusable(failed))?;
     mark.kvs.first().map(|kv| kv.mod_revision).ok_or(taken)
+}
+
+/// Whether what was found is the store `own`; what could not be looked at is no reason to call the prefix taken.
+fn is_own(found: Result<Identity, StoreError>, own: StoreId) -> Result<bool, StoreError> {
+    match found {
+        Ok(found) => Ok(found.store == own),
+        Err(StoreError::Foreign { .. } | StoreError::Format { .. }) => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Takes away what a beginning whose answer was lost may have written, and nothing of anybody else. Where that is not
+/// possible either, the mark stays, and says what there is.
+async fn withdraw(replica: &Replica) {
+    let Replica { client, keys, place, identity, .. } = replica;
+    let Ok(found) = found_identity(client, keys, place).await else { return };
+    if found.store != identity.store {
+        return;
+    }
+    let compare = vec![unchanged(keys.meta(), found.written), unchanged(keys.loading(), found.written)];
+    let request = TxnRequest { compare, success: vec![delete_range(keys.all())], failure: Vec::new() };
+    if let Err(failed) = client.txn(request).await {
+        tracing::debug!(place, error = %failed.error, "what a restoration began is not taken away");
+    }
 }
 
 /// Writes rows, as many at a time as one transaction takes.
@@ -146,10 +182,10 @@ impl Filler {
     }
 
     fn is_finished(&self) -> Result<bool, DumpError> {
-        let Replica { client, keys, place, id, .. } = &self.replica;
+        let Replica { client, keys, place, identity, .. } = &self.replica;
         let found = self.runtime.block_on(found_identity(client, keys, place))?;
         let mark = self.runtime.block_on(client.range(get(keys.loading())));
-        Ok(found == *id && mark.map_err(|failed| self.replica.unusable(failed))?.kvs.is_empty())
+        Ok(found.store == identity.store && mark.map_err(|failed| self.replica.unusable(failed))?.kvs.is_empty())
     }
 
     /// Takes away what was written. Where that is not possible either, the mark stays, and says what there is.
@@ -183,3 +219,6 @@ impl Sink for Filler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

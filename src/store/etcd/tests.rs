@@ -12,12 +12,16 @@ use super::super::tests::{
     Place as _, account, account_id, at, commit, contents, environment, furnished, mutation, owned, puts, request,
 };
 use super::batch::lists;
+use super::replica::Met;
 use super::write::Pending;
 use super::*;
 use crate::model::credential::CredentialRole;
 use crate::model::identity::Group;
 use crate::model::mutation::Edit;
 use crate::model::object::{Object, ObjectKey};
+
+mod emptied;
+mod overtaken;
 
 /// Longer than anything here takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -282,12 +286,25 @@ fn a_replica_that_is_behind_the_start_of_the_log_reads_everything_anew() {
     let retention = Retention { commits: 2, requests: PATIENCE, audit: PATIENCE };
     other.compact(&retention, at(0)).unwrap();
     // As one that was cut off for a while: it stands where it stood, and knows nothing of what came since.
-    let cut_off =
-        Replica::new(Client::new(&place.config).unwrap(), Keys::new(&place.config.prefix), String::new(), other.id());
+    let cut_off = Replica::new(
+        Client::new(&place.config).unwrap(),
+        Keys::new(&place.config.prefix),
+        String::new(),
+        other.replica.identity,
+    );
     cut_off.replace(before, 0).unwrap();
     assert_eq!(cut_off.revision(), Revision::new(1));
     behind.wait(cut_off.catch_up()).unwrap();
     assert_eq!(contents(&cut_off.state()), contents(&other.state()));
+}
+
+fn credential(number: u8) -> CredentialRecord {
+    CredentialRecord {
+        public_id: format!("c{number}"),
+        role: CredentialRole::Root,
+        secret_sha256: [number; 32],
+        created: at(0),
+    }
 }
 
 #[test]
@@ -301,12 +318,6 @@ fn several_that_find_nothing_make_one_store() {
     let stores: Vec<_> = starting.into_iter().map(|it| Arc::new(it.join().unwrap())).collect();
     assert!(stores.iter().all(|store| store.id() == stores[0].id()));
 
-    let credential = |number: u8| CredentialRecord {
-        public_id: format!("c{number}"),
-        role: CredentialRole::Root,
-        secret_sha256: [number; 32],
-        created: at(0),
-    };
     let first = |(number, store): (usize, &Arc<EtcdStore>)| {
         let (store, made) = (Arc::clone(store), [credential(u8::try_from(number).unwrap())]);
         thread::spawn(move || (store.first_credentials(&made).unwrap(), made))

@@ -135,7 +135,8 @@ impl Replica {
 
     /// The transaction that makes the commit, or finds that it is made.
     async fn decide(&self, draft: &Draft<'_>, head_mod: i64, success: Vec<RequestOp>) -> Result<Fate, StoreError> {
-        let mut compare = vec![unchanged(self.keys.head(), head_mod), absent(self.keys.pending())];
+        let mut compare = vec![self.same_store(), unchanged(self.keys.head(), head_mod), absent(self.keys.pending())];
+        compare.extend(self.marked());
         let mut success = success;
         if let Some((id, answer)) = &draft.answered {
             compare.push(absent(self.keys.request(id)));
@@ -147,7 +148,8 @@ impl Replica {
                 return Ok(Fate::done(answer.revision()));
             }
             let at = answer.revision();
-            let [head, pending, start, log] = answer.reads().ok_or_else(|| self.foreign("Txn"))?;
+            let [head, pending, start, log, meta] = answer.reads().ok_or_else(|| self.foreign("Txn"))?;
+            self.check_identity(&meta)?;
             let at_head = head.kvs.first().is_some_and(|head| head.mod_revision == head_mod);
             let page = self.page_of(at, &log, &head, &start).map_err(undecided)?;
             if pending.kvs.is_empty() || !at_head {
@@ -185,7 +187,7 @@ impl Replica {
             let head = self.client.range(get(self.keys.head())).await.map_err(|failed| self.unusable(failed))?;
             return Ok(head.kvs.first().is_some_and(|head| head.mod_revision == head_mod));
         };
-        let compare = vec![unchanged(self.keys.head(), head_mod), absent(self.keys.request(id))];
+        let compare = vec![self.same_store(), unchanged(self.keys.head(), head_mod), absent(self.keys.request(id))];
         let request = TxnRequest { compare, success: self.recorded(id, answer)?.into(), failure: Vec::new() };
         let answer = self.client.txn(request).await.map_err(|failed| self.unwritten(failed))?;
         Ok(answer.succeeded)
@@ -205,7 +207,8 @@ impl Replica {
     ) -> Result<TxnResponse, StoreError> {
         let before = Revision::new(revision.get().saturating_sub(1));
         let log = self.log_after(before);
-        let reads = [get(self.keys.head()), get(self.keys.pending()), get(self.keys.start()), log];
+        let keys = &self.keys;
+        let reads = [get(keys.head()), get(keys.pending()), get(keys.start()), log, get(keys.meta())];
         let request = TxnRequest { compare, success, failure: reads.map(read).into() };
         self.client.txn(request).await.map_err(|failed| self.unwritten(failed))
     }

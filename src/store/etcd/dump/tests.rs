@@ -134,6 +134,22 @@ fn each_key_that_is_lost_is_found() {
     }
 }
 
+#[test]
+fn an_audit_whose_start_was_never_written_down_starts_at_its_first_event() {
+    for gone in [0, 2, 6] {
+        let Some(place) = Prefix::new() else { return };
+        drop(eventful_in(&place));
+        // As an older version made it, and compacted it.
+        let key = |name: &str| format!("{}{name}", place.config.prefix);
+        place.member.ctl(&["del", &key("audit-start")]);
+        for revision in 1..=gone {
+            place.member.ctl(&["del", &key(&format!("audit/{revision:020}"))]);
+        }
+        let verified = backup::verify(&reader(&place), "it").unwrap();
+        assert_eq!((verified.head.audit_start, verified.counts.events), (Revision::new(gone), 6 - gone));
+    }
+}
+
 /// Deletes a place, and then tells what is in another one.
 struct Deleting<'t>(EtcdReader, &'t Prefix);
 
