@@ -15,12 +15,12 @@ pub struct Clock {
     steady: Hands,
 }
 
-/// What the hands show.
 /// How far a time that was kept may be ahead of the clock that reads it.
 const TOLERANCE: Duration = Duration::from_secs(5);
 /// The age of what nobody knows the age of: a year.
 const LONG: Duration = Duration::from_hours(365 * 24);
 
+/// What the hands show.
 type Hands = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 // === impl Clock ===

@@ -20,6 +20,8 @@ pub struct Threads {
 const MOST: usize = 8;
 /// Items for each thread that wait to be made or to be handed on: enough for as long as a thread may have to wait for a core.
 const AHEAD: usize = 32;
+/// Bytes of all items under way, about: one item more than fits may be. Large items are none of the usual ones.
+const AHEAD_BYTES: usize = 64 * 1024 * 1024;
 
 /// An item, and where what is made of it goes.
 type Job<T, M> = (T, SyncSender<M>);
@@ -43,13 +45,13 @@ impl Threads {
     }
 
     /// Makes something of each item, a few at once, and hands it on in the order of the items. This thread asks for the
-    /// next item and hands on; the others make. After an error nothing more is handed on. A panic of `make` is a panic of this.
+    /// next item, with how many bytes it has, and hands on; the others make. There are never many items or bytes under way. After an error nothing more is handed on. A panic of `make` is a panic of this.
     ///
     /// # Errors
     /// The first one that `next` or `hand_on` gives.
     pub fn in_order<T: Send, M: Send, E>(
         self,
-        mut next: impl FnMut() -> Result<Option<T>, E>,
+        mut next: impl FnMut() -> Result<Option<(T, usize)>, E>,
         make: impl Fn(T) -> M + Sync,
         mut hand_on: impl FnMut(M) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -59,7 +61,7 @@ impl Threads {
         thread::scope(|scope| {
             let others = if self.count.get() == 1 { Vec::new() } else { spawn(scope, self.count.get(), &work) };
             if others.is_empty() {
-                return std::iter::from_fn(|| next().transpose()).try_for_each(|item| hand_on(make(item?)));
+                return std::iter::from_fn(|| next().transpose()).try_for_each(|item| hand_on(make(item?.0)));
             }
             let done = feed(jobs, others.len() * AHEAD, &mut next, &mut hand_on);
             join(others);
@@ -116,30 +118,34 @@ fn make_each<T, M>(waiting: &Mutex<Receiver<Job<T, M>>>, make: &impl Fn(T) -> M)
 fn feed<T, M, E>(
     jobs: Sender<Job<T, M>>,
     ahead: usize,
-    next: &mut impl FnMut() -> Result<Option<T>, E>,
+    next: &mut impl FnMut() -> Result<Option<(T, usize)>, E>,
     hand_on: &mut impl FnMut(M) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut under_way = VecDeque::new();
+    let (mut under_way, mut bytes) = (VecDeque::new(), 0);
     let mut jobs = Some(jobs);
     loop {
-        while let Some(open) = jobs.as_ref().filter(|_| under_way.len() < ahead) {
-            let Some(item) = next()? else {
+        while let Some(open) = jobs.as_ref().filter(|_| under_way.len() < ahead && bytes < AHEAD_BYTES) {
+            let Some((item, size)) = next()? else {
                 jobs = None;
                 break;
             };
             let (done, made) = mpsc::sync_channel(1);
-            under_way.push_back(made);
+            under_way.push_back((size, made));
+            bytes += size;
             // Where nobody takes it, nothing comes back either.
             let _ = open.send((item, done));
         }
         // What does not come back has panicked, which the one that joins the thread tells.
-        let Some(Ok(made)) = under_way.pop_front().map(|made| made.recv()) else { return Ok(()) };
+        let Some((size, made)) = under_way.pop_front() else { return Ok(()) };
+        let Ok(made) = made.recv() else { return Ok(()) };
         hand_on(made)?;
+        bytes -= size;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::panic::catch_unwind;
     use std::sync::Mutex;
 
@@ -162,7 +168,7 @@ mod tests {
         for (count, items) in [(1, 0), (1, 7), (2, 0), (2, 1), (3, 1_000), (100, 50)] {
             let mut left = 0..items;
             let mut handed_on = Vec::new();
-            let next = || Ok::<_, ()>(left.next());
+            let next = || Ok::<_, ()>(left.next().map(|item| (item, 1)));
             Threads::of(count)
                 .in_order(
                     next,
@@ -186,7 +192,10 @@ mod tests {
                 calls.push(made);
                 if made == 40 { Err("refused") } else { Ok(()) }
             };
-            assert_eq!(Threads::of(count).in_order(|| Ok(left.next()), |item| item, refuse), Err("refused"));
+            assert_eq!(
+                Threads::of(count).in_order(|| Ok(left.next().map(|item| (item, 1))), |item| item, refuse),
+                Err("refused")
+            );
             assert!(calls.into_iter().eq(0..=40));
 
             let mut left = (0..40).map(Ok).chain([Err("unreadable")]).chain((41..100).map(Ok));
@@ -195,10 +204,27 @@ mod tests {
                 calls.push(made);
                 Ok(())
             };
-            let done = Threads::of(count).in_order(|| left.next().transpose(), |item| item, keep);
+            let next = || left.next().transpose().map(|item| item.map(|item| (item, 1)));
+            let done = Threads::of(count).in_order(next, |item| item, keep);
             assert_eq!(done, Err("unreadable"));
             assert!(calls.len() <= 40 && calls.iter().copied().eq(0..calls.len()));
         }
+    }
+
+    #[test]
+    fn few_large_items_are_under_way() {
+        let (taken, mut most, mut handed_on) = (Cell::new(0), 0, 0);
+        let next = || {
+            taken.set(taken.get() + 1);
+            Ok::<_, ()>((taken.get() <= 100).then_some(((), AHEAD_BYTES / 2)))
+        };
+        let keep = |()| {
+            most = most.max(taken.get() - handed_on);
+            handed_on += 1;
+            Ok(())
+        };
+        Threads::of(4).in_order(next, |()| (), keep).unwrap();
+        assert_eq!((handed_on, most), (100, 2));
     }
 
     #[test]
@@ -206,7 +232,8 @@ mod tests {
         for count in [1, 3] {
             let mut left = 0..100;
             let make = |item| assert!(item != 40, "item {item}");
-            let in_order = || Threads::of(count).in_order(|| Ok::<_, ()>(left.next()), make, |()| Ok(()));
+            let in_order =
+                || Threads::of(count).in_order(|| Ok::<_, ()>(left.next().map(|item| (item, 1))), make, |()| Ok(()));
             let panic = catch_unwind(std::panic::AssertUnwindSafe(in_order)).unwrap_err();
             assert_eq!(panic.downcast_ref::<String>().map(String::as_str), Some("item 40"));
         }

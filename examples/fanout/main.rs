@@ -6,10 +6,10 @@
 //! its caller is told at the same pace with streams and without, and while the commit before is on its way to the streams.
 //! `cargo build --release` makes the control plane first.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
+#![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -50,17 +50,8 @@ enum Role {
     Receive(receiver::Arguments),
 }
 
-fn main() -> ExitCode {
-    match program(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("error: {problem:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn program(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     if let Some(Role::Receive(arguments)) = &arguments.role {
         return receiver::run(arguments);
     }

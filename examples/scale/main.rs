@@ -5,10 +5,10 @@
 //! sidecar begins again without the control plane. `cargo build --release` makes the processes first. Linux only: memory is
 //! what it tells of a process.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints figures")]
+#![expect(clippy::print_stdout, reason = "a program that prints figures")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -45,17 +45,8 @@ struct Arguments {
     folder: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match program(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            eprintln!("error: {problem:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn program(arguments: &Arguments) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let arguments = &Arguments::parse();
     let made = tempfile::tempdir()?;
     let folder = arguments.folder.as_deref().unwrap_or(made.path());
     // A thread that waits for a process must not keep connections from closing.

@@ -85,6 +85,15 @@ fn runtime(place: &str) -> Result<Runtime, StoreError> {
     runtime.map_err(|source| remote(EtcdError::System(source)))
 }
 
+/// What speaks with etcd: threads, a client, the keys below the prefix, and the place for messages.
+fn connect(config: &EtcdConfig) -> Result<(Runtime, Client, Keys, String), StoreError> {
+    let place = config.place();
+    let runtime = runtime(&place)?;
+    let client = Client::new(config);
+    let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
+    Ok((runtime, client, Keys::new(&config.prefix), place))
+}
+
 // === impl EtcdStore ===
 
 impl EtcdStore {
@@ -94,11 +103,7 @@ impl EtcdStore {
     /// [`StoreError::Remote`] where etcd cannot be reached or does not let this user in, [`StoreError::Foreign`],
     /// [`StoreError::Format`] or [`StoreError::Damaged`] for keys that are none of ours, of another version, or broken.
     pub fn open(config: &EtcdConfig) -> Result<Self, StoreError> {
-        let place = config.place();
-        let runtime = runtime(&place)?;
-        let client = Client::new(config);
-        let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
-        let keys = Keys::new(&config.prefix);
+        let (runtime, client, keys, place) = connect(config)?;
         let identity = runtime.handle().block_on(load::identity(&client, &keys, &place))?;
         let replica = Arc::new(Replica::new(client, keys, place, identity));
         runtime.handle().block_on(replica.load())?;

@@ -31,7 +31,10 @@ pub(super) fn load_state(threads: Threads, transaction: &ReadTransaction, head: 
     Ok(state)
 }
 
-fn next_run(rows: &mut impl Iterator<Item = Result<(String, Vec<u8>), RowError>>) -> Result<Option<Run>, RowError> {
+/// The next rows, with how many bytes they have.
+fn next_run(
+    rows: &mut impl Iterator<Item = Result<(String, Vec<u8>), RowError>>,
+) -> Result<Option<(Run, usize)>, RowError> {
     let (mut run, mut bytes) = (Run::new(), 0);
     while bytes < RUN_BYTES
         && let Some((key, value)) = rows.next().transpose()?
@@ -39,7 +42,7 @@ fn next_run(rows: &mut impl Iterator<Item = Result<(String, Vec<u8>), RowError>>
         bytes += key.len() + value.len();
         run.push((key, value));
     }
-    Ok((!run.is_empty()).then_some(run))
+    Ok((!run.is_empty()).then_some((run, bytes)))
 }
 
 fn objects(run: &Run) -> Result<Batch, RowError> {

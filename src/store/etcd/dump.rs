@@ -12,15 +12,14 @@ use crate::model::revision::Revision;
 
 use super::super::api::{LogEntry, StoreError};
 use super::super::dump::{AnsweredRequest, Dump, DumpError, Head, Row, Sink};
-use super::client::Client;
 use super::config::EtcdConfig;
+use super::connect;
 use super::error::EtcdError;
 use super::layout::{Keys, Series};
 use super::load::{found_identity, known};
 use super::overlay::Overlay;
 use super::pages::Pages;
 use super::replica::Replica;
-use super::runtime;
 use super::wire::pb::{KeyValue, RangeRequest};
 use super::wire::{get, list};
 
@@ -59,11 +58,7 @@ impl EtcdReader {
     /// [`StoreError::Remote`] where etcd cannot be reached or does not let this user in, [`StoreError::Foreign`] or
     /// [`StoreError::Format`] where there is no store of this version.
     pub fn open(config: &EtcdConfig) -> Result<Self, StoreError> {
-        let place = config.place();
-        let runtime = runtime(&place)?;
-        let client = Client::new(config);
-        let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
-        let keys = Keys::new(&config.prefix);
+        let (runtime, client, keys, place) = connect(config)?;
         let identity = runtime.block_on(found_identity(&client, &keys, &place))?;
         Ok(Self { replica: Replica::new(client, keys, place, identity), runtime })
     }

@@ -13,13 +13,12 @@ use super::super::api::StoreError;
 use super::super::dump::{Dump, DumpError, Head, Row, Sink};
 use super::super::format::row;
 use super::batch::{BYTES, OPERATIONS, OVERHEAD};
-use super::client::Client;
 use super::config::EtcdConfig;
+use super::connect;
 use super::document::Written;
-use super::layout::{Keys, Series};
+use super::layout::Series;
 use super::load::{Identity, found_identity, meta};
 use super::replica::{Replica, encoded, unencodable};
-use super::runtime;
 use super::wire::pb::{RequestOp, TxnRequest};
 use super::wire::{delete, delete_range, empty, get, put, unchanged};
 use super::write::check_object;
@@ -30,11 +29,8 @@ use super::write::check_object;
 /// # Errors
 /// [`DumpError::Taken`] for a prefix below which something is, another when something cannot be read or written.
 pub fn restore(source: &dyn Dump, config: &EtcdConfig) -> Result<StoreId, DumpError> {
-    let place = config.place();
-    let runtime = runtime(&place)?;
-    let client = Client::new(config);
-    let client = client.map_err(|source| StoreError::Remote { place: place.clone(), source: source.into() })?;
-    let (keys, id) = (Keys::new(&config.prefix), StoreId::random());
+    let (runtime, client, keys, place) = connect(config)?;
+    let id = StoreId::random();
     // It is written by what begins; until then no other one is this one.
     let replica = Replica::new(client, keys, place, Identity { store: id, written: 0 });
     let mark = runtime.block_on(begin(&replica))?;

@@ -109,9 +109,13 @@ impl<'p> Reading<'p> {
 // === impl Bytes ===
 
 impl Bytes<'_> {
-    /// The next frame, while there is one before the checksum.
-    fn next_frame(&mut self) -> Result<Option<Vec<u8>>, Unusable> {
-        (self.left > Checksum::BYTES as u64).then(|| self.frame()).transpose()
+    /// The next frame, with its length, while there is one before the checksum.
+    fn next_frame(&mut self) -> Result<Option<(Vec<u8>, usize)>, Unusable> {
+        let frame = (self.left > Checksum::BYTES as u64).then(|| self.frame()).transpose()?;
+        Ok(frame.map(|frame| {
+            let length = frame.len();
+            (frame, length)
+        }))
     }
 
     fn frame(&mut self) -> Result<Vec<u8>, Unusable> {

@@ -3,7 +3,9 @@
 use super::super::super::tests::etcd::Prefix;
 use super::super::super::tests::furnished;
 use super::*;
-use crate::store::etcd::EtcdError;
+use crate::store::etcd::client::Client;
+use crate::store::etcd::layout::Keys;
+use crate::store::etcd::{EtcdError, runtime};
 
 fn replica(place: &Prefix) -> Replica {
     let (config, store) = (&place.config, StoreId::random());
