@@ -8,6 +8,7 @@ pub mod explanation;
 pub mod ext_authz;
 pub mod freshness;
 mod page;
+pub mod right_of_way;
 pub mod sidecars;
 pub mod status;
 pub mod watch;

@@ -3,7 +3,8 @@
 //!
 //! The streams are held by processes of their own, first each on its own connection, then all on one connection of each
 //! process. Everything shares the machine, the receivers too: what is to be compared is the ratio. How long a commit takes
-//! its caller is told at the same pace with streams and without, and while the commit before is on its way to the streams.
+//! its caller is told of two servers that are alike, one with the streams and one without, that are asked in turns; and of a commit
+//! that comes while the one before is on its way to the streams.
 //! `cargo build --release` makes the control plane first.
 
 #![expect(clippy::print_stdout, reason = "a program that prints figures")]
@@ -81,13 +82,13 @@ fn raise() -> anyhow::Result<()> {
 }
 
 async fn ours(plan: Plan, multiplexed: bool) -> anyhow::Result<Round> {
-    let folder = tempfile::tempdir()?;
-    let peer = ControlPlane::start(folder.path()).await?;
-    round::run(&peer, plan, multiplexed).await
+    let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let [peer, quiet] = folders.each_ref().map(|folder| ControlPlane::start(folder.path()));
+    round::run(&peer.await?, &quiet.await?, plan, multiplexed).await
 }
 
 /// `None` where etcd cannot be had.
 async fn etcd(plan: Plan, multiplexed: bool) -> anyhow::Result<Option<Round>> {
-    let Some(peer) = Etcd::start().await? else { return Ok(None) };
-    round::run(&peer, plan, multiplexed).await.map(Some)
+    let (Some(peer), Some(quiet)) = (Etcd::start().await?, Etcd::start().await?) else { return Ok(None) };
+    round::run(&peer, &quiet, plan, multiplexed).await.map(Some)
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -49,8 +50,8 @@ pub(crate) trait Peer {
     /// What it says that its commits took within it; nothing where it does not say.
     fn spent(&self) -> anyhow::Result<Spent>;
 
-    /// Commits one small change; gives the revision by which the streams know it.
-    async fn commit(&self, number: usize) -> anyhow::Result<u64>;
+    /// Commits one small change, each time another; gives the revision by which the streams know it.
+    async fn commit(&self) -> anyhow::Result<u64>;
 }
 
 /// Seconds that so many commits took.
@@ -60,6 +61,10 @@ pub(crate) struct Spent {
     commits: u32,
 }
 
+/// What to change to: each time something else, as what changes nothing is no commit.
+#[derive(Debug, Default)]
+struct Changes(AtomicUsize);
+
 /// A control plane on an embedded store.
 pub(crate) struct ControlPlane {
     server: Server,
@@ -68,6 +73,7 @@ pub(crate) struct ControlPlane {
     token: PathBuf,
     caller: Caller,
     group: String,
+    changes: Changes,
 }
 
 /// One etcd.
@@ -75,6 +81,7 @@ pub(crate) struct Etcd {
     cluster: Cluster,
     address: String,
     channel: Channel,
+    changes: Changes,
 }
 
 // === impl Spent ===
@@ -84,6 +91,14 @@ impl Spent {
     pub(crate) fn mean_since(self, before: Self) -> Option<Duration> {
         let commits = self.commits.checked_sub(before.commits).filter(|commits| *commits > 0)?;
         Duration::try_from_secs_f64((self.seconds - before.seconds) / f64::from(commits)).ok()
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    fn next(&self) -> String {
+        format!("Change {}", self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -109,7 +124,7 @@ impl ControlPlane {
         };
         let mut groups = GroupServiceClient::new(caller.channel.clone());
         let group = groups.create_group(caller.request(create)?).await?.into_inner().group.context("no group")?.id;
-        Ok(Self { server, address, metrics, token: token("watch"), caller, group })
+        Ok(Self { server, address, metrics, token: token("watch"), caller, group, changes: Changes::default() })
     }
 }
 
@@ -133,8 +148,8 @@ impl Peer for ControlPlane {
         ["--address", &self.address, "--token-file", &token].map(str::to_owned).into()
     }
 
-    async fn commit(&self, number: usize) -> anyhow::Result<u64> {
-        let description = format!("Change {number}");
+    async fn commit(&self) -> anyhow::Result<u64> {
+        let description = self.changes.next();
         let group =
             pb::Group { id: self.group.clone(), name: "Readers".to_owned(), description, ..pb::Group::default() };
         let update = pb::UpdateGroupRequest {
@@ -155,7 +170,7 @@ impl Etcd {
         let Some(cluster) = Cluster::start(Options::SINGLE) else { return Ok(None) };
         let address = cluster.endpoints().first().context("no member")?.trim_start_matches("http://").to_owned();
         let channel = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?;
-        Ok(Some(Self { cluster, address, channel }))
+        Ok(Some(Self { cluster, address, channel, changes: Changes::default() }))
     }
 }
 
@@ -172,8 +187,8 @@ impl Peer for Etcd {
         ["--address", &self.address].map(str::to_owned).into()
     }
 
-    async fn commit(&self, number: usize) -> anyhow::Result<u64> {
-        let mut value = format!("Change {number}").into_bytes();
+    async fn commit(&self) -> anyhow::Result<u64> {
+        let mut value = self.changes.next().into_bytes();
         value.resize(VALUE, b' ');
         let put = Request::RequestPut(PutRequest { key: KEY.into(), value: value.into() });
         let txn = TxnRequest { success: vec![RequestOp { request: Some(put) }], ..TxnRequest::default() };

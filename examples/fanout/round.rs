@@ -15,10 +15,10 @@ use crate::support::memory;
 const PATIENCE: Duration = Duration::from_mins(3);
 /// Commits before anything is timed.
 const WARM: usize = 20;
-/// Commits without streams for each with them: they are quick.
-const ALONE: usize = 5;
 /// Before a commit that is timed: a machine that has rested is slower at first, with streams and without.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(50);
+/// After the answer to a commit: its way to ten thousand streams takes several times as long.
+const MIDDLE: Duration = Duration::from_millis(15);
 
 /// What is measured.
 #[derive(Debug, Clone, Copy)]
@@ -34,14 +34,14 @@ pub(crate) struct Round {
     pub(crate) streams: usize,
     /// Until all streams were open.
     pub(crate) opened: Duration,
-    /// A commit before there were streams, one after another.
-    pub(crate) alone: Times,
-    /// The same, each after a pause.
-    pub(crate) rested: Sample,
-    /// A commit with streams, after a pause: what went before is with all of them.
-    pub(crate) beside: Sample,
-    /// A commit while the one before is on its way to the streams.
-    pub(crate) amid: Times,
+    /// A commit when those before have come to all streams.
+    pub(crate) rested: Pair,
+    /// Within the server, without streams and with, on average, where it tells.
+    pub(crate) inside: [Option<Duration>; 2],
+    /// A commit right after another.
+    pub(crate) at_once: Pair,
+    /// A commit while another is on its way to the streams.
+    pub(crate) amid: Pair,
     /// From the call to the last stream.
     pub(crate) from_call: Times,
     /// From the answer to the last stream; nothing where the last stream was first.
@@ -50,87 +50,101 @@ pub(crate) struct Round {
     pub(crate) bytes: u64,
 }
 
-/// How long a commit took.
+/// How long commits took their caller: the processor's turn of whoever calls is in it.
 #[derive(Debug, Default)]
-pub(crate) struct Sample {
-    /// To the caller: the processor's turn of whoever calls is in it.
-    pub(crate) called: Times,
-    /// Within the server, on average, where it tells.
-    pub(crate) inside: Option<Duration>,
+pub(crate) struct Pair {
+    /// To the server without streams.
+    pub(crate) without: Times,
+    /// To the one with streams.
+    pub(crate) with: Times,
 }
 
-/// Measures `peer` with its streams each on a connection, or one connection a process.
-pub(crate) async fn run(peer: &impl Peer, plan: Plan, multiplexed: bool) -> anyhow::Result<Round> {
+/// Measures `peer` with its streams each on a connection, or one connection a process. `quiet` is the same without streams.
+pub(crate) async fn run<P: Peer>(peer: &P, quiet: &P, plan: Plan, multiplexed: bool) -> anyhow::Result<Round> {
     let mut round = Round { streams: plan.streams, ..Round::default() };
-    let mut numbers = 0..;
-    for number in numbers.by_ref().take(WARM) {
-        peer.commit(number).await?;
+    for _ in 0..WARM {
+        quiet.commit().await?;
+        peer.commit().await?;
     }
-    for number in numbers.by_ref().take(plan.commits * ALONE) {
-        timed(peer, number, &mut round.alone).await?;
-    }
-    let spent = peer.spent()?;
-    for number in numbers.by_ref().take(plan.commits) {
-        tokio::time::sleep(PAUSE).await;
-        timed(peer, number, &mut round.rested.called).await?;
-    }
-    round.rested.inside = peer.spent()?.mean_since(spent);
     let before = memory::resident(peer.process())?;
     let begun = Instant::now();
     let receivers = receivers(peer, plan, multiplexed)?;
     wait(&receivers, "open")?;
     round.opened = begun.elapsed();
     // The first commits are sent in buffers that are kept.
-    for number in numbers.by_ref().take(WARM / 4) {
-        let revision = peer.commit(number).await?;
+    for _ in 0..WARM / 4 {
+        let revision = peer.commit().await?;
         wait(&receivers, &revision.to_string())?;
     }
     round.bytes = memory::resident(peer.process())?.saturating_sub(before);
-    with_streams(peer, &receivers, numbers.by_ref().take(plan.commits), &mut round).await?;
-    amid(peer, &receivers, numbers.take(plan.commits * 2), &mut round).await?;
+    in_turns(peer, quiet, &receivers, plan.commits, &mut round).await?;
+    by_twos(peer, quiet, &receivers, plan.commits, &mut round).await?;
     Ok(round)
 }
 
-/// Commits of which each begins when the one before has come to all streams.
-async fn with_streams(
-    peer: &impl Peer,
+/// A commit to the server without streams, and one to the other: in turns, so that what the machine does meets both.
+async fn in_turns<P: Peer>(
+    peer: &P,
+    quiet: &P,
     receivers: &[Process],
-    numbers: impl Iterator<Item = usize>,
+    commits: usize,
     round: &mut Round,
 ) -> anyhow::Result<()> {
-    let spent = peer.spent()?;
-    for number in numbers {
-        tokio::time::sleep(PAUSE).await;
+    let (spent, spent_quiet) = (peer.spent()?, quiet.spent()?);
+    for _ in 0..commits {
+        settle(quiet).await?;
+        timed(quiet, &mut round.rested.without).await?;
+        settle(quiet).await?;
         let called = now()?;
-        let (revision, took) = timed(peer, number, &mut round.beside.called).await?;
+        let (revision, took) = timed(peer, &mut round.rested.with).await?;
         let last = wait(receivers, &revision.to_string())?;
         round.from_call.push(last.saturating_sub(called));
         round.from_answer.push(last.saturating_sub(called + took));
     }
-    round.beside.inside = peer.spent()?.mean_since(spent);
+    round.inside = [quiet.spent()?.mean_since(spent_quiet), peer.spent()?.mean_since(spent)];
     Ok(())
 }
 
-/// Commits by twos, the second as soon as the first is answered: that one is timed.
-async fn amid(
-    peer: &impl Peer,
+/// Commits by twos, of which the second is timed: in turns, too. It follows at once, or when the first has come to some.
+async fn by_twos<P: Peer>(
+    peer: &P,
+    quiet: &P,
     receivers: &[Process],
-    mut numbers: impl Iterator<Item = usize>,
+    commits: usize,
     round: &mut Round,
 ) -> anyhow::Result<()> {
-    while let Some((first, second)) = numbers.next().zip(numbers.next()) {
-        tokio::time::sleep(PAUSE).await;
-        peer.commit(first).await?;
-        let (revision, _) = timed(peer, second, &mut round.amid).await?;
-        wait(receivers, &revision.to_string())?;
+    for _ in 0..commits {
+        for (after, seconds) in [(Duration::ZERO, &mut round.at_once), (MIDDLE, &mut round.amid)] {
+            settle(quiet).await?;
+            second(quiet, after, &mut seconds.without).await?;
+            settle(quiet).await?;
+            let revision = second(peer, after, &mut seconds.with).await?;
+            wait(receivers, &revision.to_string())?;
+        }
     }
     Ok(())
 }
 
+/// Two commits, of which the second is timed; gives its revision.
+async fn second(peer: &impl Peer, after: Duration, times: &mut Times) -> anyhow::Result<u64> {
+    peer.commit().await?;
+    tokio::time::sleep(after).await;
+    Ok(timed(peer, times).await?.0)
+}
+
+/// A pause with a commit in its middle, for which nobody waits: what was before it is over, and what comes after it finds the same
+/// processor, whether a fan-out was before it or not.
+async fn settle(quiet: &impl Peer) -> anyhow::Result<()> {
+    tokio::time::sleep(PAUSE).await;
+    quiet.commit().await?;
+    tokio::time::sleep(PAUSE).await;
+    Ok(())
+}
+
 /// One commit; gives its revision and how long it took.
-async fn timed(peer: &impl Peer, number: usize, times: &mut Times) -> anyhow::Result<(u64, Duration)> {
+async fn timed(peer: &impl Peer, times: &mut Times) -> anyhow::Result<(u64, Duration)> {
     let begun = Instant::now();
-    let revision = peer.commit(number).await?;
+    let revision = peer.commit().await?;
     let took = begun.elapsed();
     times.push(took);
     Ok((revision, took))

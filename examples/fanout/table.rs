@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::round::{Round, Sample};
+use crate::round::{Pair, Round};
 use crate::support::figures::{ms, ratio, seconds};
 
 /// Ours beside etcd's.
@@ -25,6 +25,17 @@ impl Table {
         let ratio = etcd.map(|etcd| format!("{:.2}", ratio(time(&self.ours), etcd))).unwrap_or_default();
         writeln!(f, "{name:<42}{:>12}{:>12}{ratio:>8}", ms(time(&self.ours)), etcd.map(ms).unwrap_or_default())
     }
+
+    fn pair(&self, f: &mut fmt::Formatter<'_>, name: &str, pair: impl Fn(&Round) -> &Pair) -> fmt::Result {
+        self.times(f, &format!("{name}, no streams, median"), |round| pair(round).without.median())?;
+        self.times(f, &format!("{name}, streams, median"), |round| pair(round).with.median())?;
+        self.row(f, "  streams / no streams", |round| {
+            let Pair { without, with } = pair(round);
+            format!("{:.2}", ratio(with.median(), without.median()))
+        })?;
+        self.times(f, "  no streams, 90 of 100", |round| pair(round).without.percentile(90))?;
+        self.times(f, "  streams, 90 of 100", |round| pair(round).with.percentile(90))
+    }
 }
 
 impl fmt::Display for Table {
@@ -36,22 +47,14 @@ impl fmt::Display for Table {
         self.times(f, "call to last stream, most", |round| round.from_call.most())?;
         self.times(f, "answer to last stream, median", |round| round.from_answer.median())?;
         self.times(f, "answer to last stream, most", |round| round.from_answer.most())?;
-        self.times(f, "commits one after another, no streams", |round| round.alone.median())?;
-        self.times(f, "commit after a pause, no streams", |round| round.rested.called.median())?;
-        self.times(f, "commit after a pause, streams", |round| round.beside.called.median())?;
-        self.row(f, "  streams / no streams", |round| times_as_long(&round.beside, &round.rested))?;
-        self.times(f, "commit after a pause, streams, most", |round| round.beside.called.most())?;
-        self.row(f, "within the server, no streams, mean", |round| round.rested.inside.map(ms).unwrap_or_default())?;
-        self.row(f, "within the server, streams, mean", |round| round.beside.inside.map(ms).unwrap_or_default())?;
-        self.times(f, "commit amid a fan-out, median", |round| round.amid.median())?;
-        self.times(f, "commit amid a fan-out, most", |round| round.amid.most())?;
+        self.pair(f, "commit", |round| &round.rested)?;
+        self.row(f, "  within the server, no streams, mean", |round| round.inside[0].map(ms).unwrap_or_default())?;
+        self.row(f, "  within the server, streams, mean", |round| round.inside[1].map(ms).unwrap_or_default())?;
+        self.pair(f, "commit right after a commit", |round| &round.at_once)?;
+        self.pair(f, "commit amid a fan-out", |round| &round.amid)?;
         self.row(f, "memory a stream", |round| {
             let bytes = round.bytes / round.streams as u64;
             format!("{}.{} KiB", bytes >> 10, ((bytes & 1_023) * 10) >> 10)
         })
     }
-}
-
-fn times_as_long(one: &Sample, other: &Sample) -> String {
-    format!("{:.2}", ratio(one.called.median(), other.called.median()))
 }

@@ -88,7 +88,8 @@ impl ControlPlane {
         let clock = self.clock.clone();
         let iam = Arc::new(Iam::new(Arc::clone(&self.store.store), Arc::new(move || clock.now())));
         let newest = NewestSnapshot::new(Arc::clone(&self.store.store), self.checks.clone());
-        let admin = Admin::new(iam, Arc::new(newest), self.clock.clone(), self.metrics.clone());
+        let admin =
+            Admin::new(iam, Arc::new(newest), self.clock.clone(), self.metrics.clone(), self.feed.right_of_way());
         let root = Authenticator::root(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = Authenticator::watch(Arc::clone(&self.store.credentials), self.metrics.clone());
         let watch = WatchServiceServer::with_interceptor(self.feed.clone(), watch);

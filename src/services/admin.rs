@@ -27,6 +27,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::authenticate::Authenticator;
 use super::page;
+use super::right_of_way::RightOfWay;
 use crate::clock::Clock;
 use crate::iam::service::{Done, Iam};
 use crate::iam::{Plan, Rejection};
@@ -65,6 +66,7 @@ pub struct Admin {
     newest: Arc<NewestSnapshot>,
     clock: Clock,
     metrics: Metrics,
+    right_of_way: RightOfWay,
 }
 
 /// One call: who makes it, and what makes a repetition of it the same call.
@@ -115,8 +117,14 @@ pub fn add_services(routes: Routes, admin: &Admin, authenticator: &Authenticator
 impl Admin {
     /// Services that administer through `iam`, and answer questions about decisions from `newest` at the time of `clock`.
     #[must_use]
-    pub const fn new(iam: Arc<Iam>, newest: Arc<NewestSnapshot>, clock: Clock, metrics: Metrics) -> Self {
-        Self { iam, newest, clock, metrics }
+    pub const fn new(
+        iam: Arc<Iam>,
+        newest: Arc<NewestSnapshot>,
+        clock: Clock,
+        metrics: Metrics,
+        right_of_way: RightOfWay,
+    ) -> Self {
+        Self { iam, newest, clock, metrics, right_of_way }
     }
 
     /// Carries out one call on a thread that may block, and counts it.
@@ -131,6 +139,7 @@ impl Admin {
         R: Send + 'static,
     {
         let begun = Instant::now();
+        let _passage = self.right_of_way.take();
         let actor = request.extensions().get::<Actor>().cloned();
         let actor = actor.ok_or_else(|| Status::unauthenticated("the call carries no credential"));
         let (iam, newest, clock) = (Arc::clone(&self.iam), Arc::clone(&self.newest), self.clock.clone());

@@ -25,6 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::right_of_way::RightOfWay;
 use crate::clock::Clock;
 use crate::proto::doorward as pb;
 use crate::proto::watch_server::watch_service_server::WatchService;
@@ -64,6 +65,7 @@ struct Shared {
     /// One for each watcher that may still come.
     places: Arc<Semaphore>,
     slices: Arc<Slices>,
+    right_of_way: RightOfWay,
     /// The reader, and who wakes the watchers.
     tasks: [tokio::task::JoinHandle<()>; 2],
 }
@@ -96,13 +98,16 @@ impl WatchFeed {
         let (reader, window) = Reader::new(Arc::clone(&store), seal.clone());
         let slices = Arc::new(Slices::new(WATCHERS));
         let (woken, head) = (Arc::clone(&slices), window.head());
+        let right_of_way = RightOfWay::default();
+        let given = right_of_way.clone();
         let shared = Shared {
             images: Images::new(Arc::clone(&store), seal.clone()),
             seal,
             sidecars: Sidecars::new(store.id(), clock.clone()),
             places: Arc::new(Semaphore::new(WATCHERS)),
             slices,
-            tasks: [tokio::spawn(reader.run()), tokio::spawn(async move { woken.wake(head).await })],
+            right_of_way,
+            tasks: [tokio::spawn(reader.run()), tokio::spawn(async move { woken.wake(head, &given).await })],
             store,
             clock,
             heartbeat,
@@ -121,6 +126,12 @@ impl WatchFeed {
     /// Ends every stream of this feed and its clones: they never end by themselves, and would hold up the end of a process.
     pub fn end(&self) {
         self.ending.send_replace(true);
+    }
+
+    /// What a call takes that goes before the telling of many watchers.
+    #[must_use]
+    pub fn right_of_way(&self) -> RightOfWay {
+        self.shared.right_of_way.clone()
     }
 
     /// What is known of those who watch.

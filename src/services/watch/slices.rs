@@ -2,16 +2,23 @@
 //!
 //! A commit is news for every watcher. Woken all at once, ten thousand tasks stand in the runtime's queue before whatever comes
 //! next: the answer to whoever committed, a ping, another administrator's call. So a slice is woken, then others have their
-//! turn, then the next slice is woken.
+//! turn, then the next slice is woken. Calls of administrators have the right of way: while one is under way no slice is woken.
 
 use std::iter;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task;
 
+use crate::services::right_of_way::RightOfWay;
+
 /// Watchers that are woken at once. A thread of the runtime keeps 256 tasks in a queue of its own, and looks at what came from
 /// outside after some 60 of them: with more, an answer waits; with fewer, threads sleep between the slices.
 pub(super) const SLICE: usize = 64;
+
+/// How long a turn of all slices is held up by calls, at most: whoever calls without a pause delays the watchers by a part of what it
+/// takes to tell them.
+const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The slices of all watchers.
 pub(super) struct Slices {
@@ -39,17 +46,28 @@ impl Slices {
     }
 
     /// Wakes everybody whenever `head` moves, for as long as somebody may move it. Where it moves while they are woken, it goes on
-    /// round and does not begin anew, so that nobody is always the last.
-    pub(super) async fn wake<T>(&self, mut head: watch::Receiver<T>) {
-        let mut round = self.all().cycle();
+    /// round and does not begin anew, so that nobody is always the last. Where there is more than one slice, each gives way to calls.
+    pub(super) async fn wake<T>(&self, mut head: watch::Receiver<T>, right_of_way: &RightOfWay) {
+        let mut round = self.all().enumerate().cycle();
         while head.changed().await.is_ok() {
+            let is_one = self.all().filter(|slice| slice.receiver_count() > 0).nth(1).is_none();
+            let mut patience = PATIENCE;
             let mut left = self.count();
             while left > 0 {
                 left -= 1;
-                // A slice without watchers takes nobody's time.
-                if round.next().is_some_and(|slice| slice.send(()).is_ok()) {
-                    task::yield_now().await;
+                let Some((place, slice)) = round.next() else { return };
+                if place == 0 {
+                    patience = PATIENCE;
                 }
+                // A slice without watchers takes nobody's time.
+                if slice.receiver_count() == 0 {
+                    continue;
+                }
+                if !is_one {
+                    patience = right_of_way.give(patience).await;
+                }
+                slice.send_replace(());
+                task::yield_now().await;
                 if head.has_changed().unwrap_or(false) {
                     head.mark_unchanged();
                     left = self.count();

@@ -6,16 +6,22 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time;
 
 use super::*;
 
 /// What a watcher is woken for.
 const NEWS: u64 = 2_000;
 
-/// Runs the waking of `slices` on this runtime.
+/// Runs the waking of `slices` on this runtime, where nobody calls.
 fn spawn_wake(slices: &Arc<Slices>, head: &watch::Sender<u64>) -> task::JoinHandle<()> {
-    let (slices, head) = (Arc::clone(slices), head.subscribe());
-    tokio::spawn(async move { slices.wake(head).await })
+    spawn_wake_behind(&RightOfWay::default(), slices, head)
+}
+
+/// The same behind calls.
+fn spawn_wake_behind(way: &RightOfWay, slices: &Arc<Slices>, head: &watch::Sender<u64>) -> task::JoinHandle<()> {
+    let (way, slices, head) = (way.clone(), Arc::clone(slices), head.subscribe());
+    tokio::spawn(async move { slices.wake(head, &way).await })
 }
 
 /// Lets every task come to where it waits.
@@ -97,6 +103,38 @@ async fn a_head_that_moves_meanwhile_is_told_on_round_and_to_everybody() {
     settle().await;
     assert_eq!(*order.lock().unwrap(), [0, 1, 2, 0, 1]);
     waking.abort();
+}
+
+/// When watchers, of which there are so many, are told of a commit whose call takes so long: the first and the last of them.
+async fn told_behind_a_call(watchers: usize, call: Duration) -> [Duration; 2] {
+    let (slices, head) = (Arc::new(Slices::new(2 * watchers)), watch::Sender::new(0));
+    let way = RightOfWay::default();
+    let waking = spawn_wake_behind(&way, &slices, &head);
+    let mut tasks = JoinSet::new();
+    for _ in 0..watchers {
+        let mut woken = slices.join();
+        tasks.spawn(async move {
+            woken.changed().await.unwrap();
+            time::Instant::now()
+        });
+    }
+    settle().await;
+    let (begun, passage) = (time::Instant::now(), way.take());
+    head.send_replace(1);
+    time::sleep(call).await;
+    drop(passage);
+    let told: Vec<_> = tasks.join_all().await.into_iter().map(|told| told - begun).collect();
+    waking.abort();
+    [told.iter().min(), told.iter().max()].map(|it| *it.unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_watchers_are_told_after_the_call_is_answered_but_not_later_than_patience_allows_and_few_at_once() {
+    let ms = Duration::from_millis;
+    assert_eq!(told_behind_a_call(SLICE, ms(3)).await, [ms(0); 2]);
+    assert_eq!(told_behind_a_call(SLICE + 1, ms(3)).await, [ms(4); 2]);
+    assert_eq!(told_behind_a_call(10 * SLICE, ms(3)).await, [ms(4); 2]);
+    assert_eq!(told_behind_a_call(10 * SLICE, ms(1_000)).await, [PATIENCE; 2]);
 }
 
 /// Follows `newest` as a watcher follows the window, until the last of the news.
