@@ -159,6 +159,24 @@ async fn what_is_of_another_store_too_old_or_different_begins_anew() {
     }
 }
 
+/// Whoever demands an answer that is no older than a second must not get one from what was passed long ago.
+#[tokio::test]
+async fn a_commit_that_is_told_late_says_how_old_it_is() {
+    let server = two_accounts();
+    let before = token(&server, server.revision());
+    let mut first = Watcher::open(&server).await;
+    first.reset().await;
+    for number in 11..=13 {
+        server.commit([group(1, number, "")]);
+        assert_eq!(first.response().await.age, None);
+        server.clock.pass(Duration::from_secs(10));
+    }
+    let mut late = Watcher::open_with(&server, pb::WatchRequest { after: before, ..pb::WatchRequest::default() }).await;
+    let seconds = |age: Option<prost_types::Duration>| age.map(|age| age.seconds);
+    let told = [late.response().await, late.response().await, late.response().await];
+    assert_eq!(told.map(|it| seconds(it.age)), [Some(30), Some(20), None]);
+}
+
 /// A control plane that starts later knows nothing of what was before.
 #[tokio::test]
 async fn what_was_before_the_control_plane_began_is_told_by_a_reset_but_for_the_head() {

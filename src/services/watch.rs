@@ -95,13 +95,13 @@ impl WatchFeed {
         signer: Option<Signer>,
     ) -> Self {
         let seal = Seal::new(store.id(), signer);
-        let (reader, window) = Reader::new(Arc::clone(&store), seal.clone());
+        let (reader, window) = Reader::new(Arc::clone(&store), clock.clone(), seal.clone());
         let slices = Arc::new(Slices::new(WATCHERS));
         let (woken, head) = (Arc::clone(&slices), window.head());
         let right_of_way = RightOfWay::default();
         let given = right_of_way.clone();
         let shared = Shared {
-            images: Images::new(Arc::clone(&store), seal.clone()),
+            images: Images::new(Arc::clone(&store), clock.clone(), seal.clone()),
             seal,
             sidecars: Sidecars::new(store.id(), clock.clone()),
             places: Arc::new(Semaphore::new(WATCHERS)),
@@ -176,3 +176,6 @@ impl Drop for Shared {
         self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,7 +76,7 @@ pub struct Moved {
     pub state: Arc<State>,
     /// When the change that led to it was committed, by the control plane's clock; `None` for another event.
     pub committed: Option<jiff::Timestamp>,
-    /// How long ago it was last known to be the newest: zero, but for a heartbeat that says otherwise.
+    /// How long ago it was last known to be the newest, by the control plane.
     pub age: Duration,
     /// The control plane's signature of it; empty where it does not sign.
     pub signature: Vec<u8>,
@@ -219,9 +219,10 @@ impl Applied {
     /// # Errors
     /// [`EventRejected`]; the complete state is then as it was.
     pub fn event(&mut self, event: pb::WatchResponse) -> Result<Step, EventRejected> {
-        let applied = match event.event {
-            Some(pb::watch_response::Event::Reset(reset)) => self.reset(reset),
-            Some(pb::watch_response::Event::Change(change)) => self.change(change),
+        let pb::WatchResponse { event, age } = event;
+        let applied = match event {
+            Some(pb::watch_response::Event::Reset(reset)) => self.reset(reset, age),
+            Some(pb::watch_response::Event::Change(change)) => self.change(change, age),
             Some(pb::watch_response::Event::Heartbeat(heartbeat)) => self.heartbeat(heartbeat),
             None => Err(EventRejected::UnknownEvent),
         };
@@ -229,23 +230,23 @@ impl Applied {
         applied
     }
 
-    fn reset(&mut self, message: pb::Reset) -> Result<Step, EventRejected> {
+    fn reset(&mut self, message: pb::Reset, age: Option<prost_types::Duration>) -> Result<Step, EventRejected> {
         let under_way = self.incoming.take();
-        self.chunk_after(under_way, message.try_into()?)
+        self.chunk_after(under_way, message.try_into()?, told_age(age)?)
     }
 
-    /// Applies a chunk of a reset.
+    /// Applies a chunk of a reset, as the newest there is.
     ///
     /// # Errors
     /// [`EventRejected`]; the complete state is then as it was.
     pub fn chunk(&mut self, chunk: Chunk) -> Result<Step, EventRejected> {
         let under_way = self.incoming.take();
-        let applied = self.chunk_after(under_way, chunk);
+        let applied = self.chunk_after(under_way, chunk, Duration::ZERO);
         self.doubted |= applied.is_err();
         applied
     }
 
-    fn chunk_after(&mut self, under_way: Option<Incoming>, chunk: Chunk) -> Result<Step, EventRejected> {
+    fn chunk_after(&mut self, under_way: Option<Incoming>, chunk: Chunk, age: Duration) -> Result<Step, EventRejected> {
         let Chunk { store, revision, first, last, digest, signature, objects } = chunk;
         let begun = if first { Some(Incoming { store, digest, state: Loading::default() }) } else { under_way };
         let mut incoming = begun.ok_or(EventRejected::BrokenReset)?;
@@ -262,10 +263,11 @@ impl Applied {
         check_digest(&state, digest)?;
         self.check_signature(store, revision, digest, &signature)?;
         (self.unsettled, self.doubted) = (false, false);
-        Ok(self.complete(Moved { store, state: state.into(), committed: None, age: Duration::ZERO, signature }))
+        Ok(self.complete(Moved { store, state: state.into(), committed: None, age, signature }))
     }
 
-    fn change(&mut self, message: pb::Change) -> Result<Step, EventRejected> {
+    fn change(&mut self, message: pb::Change, age: Option<prost_types::Duration>) -> Result<Step, EventRejected> {
+        let age = told_age(age)?;
         let pb::Change { revision, changes, after, digest, time, signature } = message;
         let (store, state) = self.settled()?;
         let (applied, after, found) = (state.revision, Revision::new(after), Revision::new(revision));
@@ -279,7 +281,7 @@ impl Applied {
         check_digest(&next, digest)?;
         self.check_signature(store, found, digest, &signature)?;
         let (state, committed) = (Arc::new(next), time.and_then(to_time));
-        Ok(self.complete(Moved { store, state, committed, age: Duration::ZERO, signature }))
+        Ok(self.complete(Moved { store, state, committed, age, signature }))
     }
 
     fn heartbeat(&mut self, message: pb::Heartbeat) -> Result<Step, EventRejected> {
@@ -294,8 +296,7 @@ impl Applied {
         let digest = told(&digest)?;
         check_digest(&next, digest)?;
         self.check_signature(store, head, digest, &signature)?;
-        let age = age.map_or(Ok(Duration::ZERO), Duration::try_from);
-        let age = age.map_err(|_| InvalidMessage { field: "age", problem: "is negative".to_owned() })?;
+        let age = told_age(age)?;
         if head == applied {
             return Ok(Step::Confirmed(head, age));
         }
@@ -333,6 +334,12 @@ impl Applied {
 /// The digest of a state: a sidecar has nothing that is out of its scope.
 fn digest(state: &State) -> Digest {
     state.sums().whole().digest()
+}
+
+/// How old something is by the control plane; what says nothing is not old.
+fn told_age(age: Option<prost_types::Duration>) -> Result<Duration, InvalidMessage> {
+    let age = age.map_or(Ok(Duration::ZERO), Duration::try_from);
+    age.map_err(|_| InvalidMessage { field: "age", problem: "is negative".to_owned() })
 }
 
 fn told(bytes: &[u8]) -> Result<Digest, InvalidMessage> {

@@ -104,6 +104,16 @@ enum StreamEnded {
     Rejected(#[from] EventRejected),
 }
 
+// === impl Newest ===
+
+impl Newest {
+    /// Notes that `revision` was the newest at `moment`. What was known before holds for all that comes behind it, too.
+    fn confirm(&mut self, revision: Revision, moment: Moment) {
+        let before = self.confirmed.filter(|(before, _)| *before <= revision).map(|(_, moment)| moment);
+        self.confirmed = Some((revision, before.map_or(moment, |before| before.max(moment))));
+    }
+}
+
 // === impl StreamLimits ===
 
 impl StreamLimits {
@@ -156,14 +166,18 @@ impl<S: WatchSource> Follower<S> {
         loop {
             let event = timeout(limit, stream.next()).await.map_err(|_| StreamEnded::Silent(limit))?;
             let event = event.ok_or(StreamEnded::Closed)?.map_err(|status| StreamEnded::Status(Box::new(status)))?;
+            // Before it is applied: that may take seconds, in which there may be a newer one.
+            let arrived = self.clock.moment();
             self.metrics.watch_event(event_name(&event));
+            // What comes with a reset or a change may be old because this stream lags; a heartbeat tells of the control plane.
+            let is_heartbeat = matches!(event.event, Some(pb::watch_response::Event::Heartbeat(_)));
             let step = applied.event(event)?;
             *confirmed |= matches!(step, Step::Confirmed(..));
             let age = step.age();
             // Between two events of a reset a stream is not left.
             let is_whole = !matches!(step, Step::Partial);
-            self.tell(step);
-            if age > self.limits.idle && self.source.has_another() {
+            self.tell(step, arrived);
+            if is_heartbeat && age > self.limits.idle && self.source.has_another() {
                 return Err(StreamEnded::Stale(age));
             }
             if is_whole && Instant::now() >= end {
@@ -188,14 +202,17 @@ impl<S: WatchSource> Follower<S> {
         opened
     }
 
-    fn tell(&self, step: Step) {
-        let now = self.clock.moment();
+    fn tell(&self, step: Step, arrived: Moment) {
         self.newest.send_if_modified(|newest| {
             match step {
                 Step::Partial => return false,
-                Step::Confirmed(revision, age) => newest.confirmed = Some((revision, now.before(age))),
+                Step::Confirmed(revision, age) => newest.confirm(revision, arrived.before(age)),
                 Step::Moved(Moved { store, state, committed, age, signature }) => {
-                    newest.confirmed = Some((state.revision, now.before(age)));
+                    // What was known of another store says nothing of this one.
+                    if newest.state.as_ref().is_some_and(|(before, _)| *before != store) {
+                        newest.confirmed = None;
+                    }
+                    newest.confirm(state.revision, arrived.before(age));
                     (newest.committed, newest.signature) = (committed, signature);
                     newest.state = Some((store, state));
                 }

@@ -139,7 +139,7 @@ pub(super) fn contents(state: &State) -> (Revision, Vec<Record<Object>>) {
 }
 
 pub(super) fn event(event: Event) -> pb::WatchResponse {
-    pb::WatchResponse { event: Some(event) }
+    pb::WatchResponse { event: Some(event), age: None }
 }
 
 /// A state as a reset in chunks of `size` objects.

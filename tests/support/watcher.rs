@@ -55,16 +55,22 @@ impl Watcher {
         Self { stream, applied, state }
     }
 
+    /// The next response as it is.
+    pub async fn response(&mut self) -> pb::WatchResponse {
+        let response = tokio::time::timeout(PATIENCE, self.stream.message()).await.expect("an event in time");
+        response.expect("a stream without an error").expect("a stream that goes on")
+    }
+
     /// The next event as it is.
     pub async fn event(&mut self) -> Event {
-        let event = tokio::time::timeout(PATIENCE, self.stream.message()).await.expect("an event in time");
-        event.expect("a stream without an error").expect("a stream that goes on").event.expect("an event that is known")
+        self.response().await.event.expect("an event that is known")
     }
 
     /// The next event, applied as a sidecar does.
     pub async fn step(&mut self) -> Event {
-        let event = self.event().await;
-        let step = self.applied.event(pb::WatchResponse { event: Some(event.clone()) });
+        let response = self.response().await;
+        let event = response.event.clone().expect("an event that is known");
+        let step = self.applied.event(response);
         if let Step::Moved(moved) = step.expect("an event that follows") {
             self.state = Some(moved.state);
         }

@@ -1,49 +1,70 @@
 //! Events that were encoded before they are sent: the bytes are made once and shared by all watchers that get them.
 
+use std::time::Duration;
+
 use prost::bytes::{Buf, BufMut, Bytes};
-use prost::encoding::{DecodeContext, WireType, skip_field};
+use prost::encoding::{DecodeContext, WireType, message, skip_field};
 use prost::{DecodeError, Message};
 
 use crate::proto::doorward as pb;
 use crate::proto::doorward::watch_response::Event;
 
+/// The number of `WatchResponse.age`.
+const AGE: u32 = 4;
+
 /// A `WatchResponse` as bytes. A cheap clone.
 #[derive(Debug, Clone, Default)]
-pub struct Encoded(Bytes);
+pub struct Encoded {
+    /// A response with its event and nothing else.
+    event: Bytes,
+    /// What stands behind it, for one watcher.
+    age: Option<prost_types::Duration>,
+}
 
 // === impl Encoded ===
 
 impl Encoded {
     /// The bytes of `event`.
     pub(super) fn of(event: Event) -> Self {
-        Self(pb::WatchResponse { event: Some(event) }.encode_to_vec().into())
+        let response = pb::WatchResponse { event: Some(event), age: None };
+        Self { event: response.encode_to_vec().into(), age: None }
+    }
+
+    /// The same event for a watcher to whom it is so old.
+    pub(super) fn aged(self, age: Duration) -> Self {
+        let told = Some(age).filter(|age| !age.is_zero());
+        // What is too long to be told is hundreds of billions of years.
+        Self { age: told.and_then(|age| age.try_into().ok()), ..self }
     }
 
     /// The event again.
     #[cfg(test)]
     pub(super) fn decoded(&self) -> Option<Event> {
-        pb::WatchResponse::decode(self.0.clone()).ok()?.event
+        pb::WatchResponse::decode(self.event.clone()).ok()?.event
     }
 
     /// Where its bytes are.
     #[cfg(test)]
     pub(super) fn start(&self) -> *const u8 {
-        self.0.as_ptr()
+        self.event.as_ptr()
     }
 
-    /// How many bytes it has.
+    /// How many bytes the event has.
     pub(super) const fn len(&self) -> usize {
-        self.0.len()
+        self.event.len()
     }
 }
 
 impl Message for Encoded {
     fn encode_raw(&self, buf: &mut impl BufMut) {
-        buf.put_slice(&self.0);
+        buf.put_slice(&self.event);
+        if let Some(age) = &self.age {
+            message::encode(AGE, age, buf);
+        }
     }
 
     fn encoded_len(&self) -> usize {
-        self.0.len()
+        self.event.len() + self.age.as_ref().map_or(0, |age| message::encoded_len(AGE, age))
     }
 
     /// A server never reads its own events.
@@ -58,6 +79,6 @@ impl Message for Encoded {
     }
 
     fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }

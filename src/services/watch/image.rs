@@ -9,6 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use super::encoded::Encoded;
 use super::seal::Seal;
 use super::window::Window;
+use crate::clock::Clock;
+use crate::model::moment::Moment;
 use crate::model::revision::Revision;
 use crate::model::scope::Scope;
 use crate::model::state::State;
@@ -27,6 +29,7 @@ const LIFE: Duration = Duration::from_mins(5);
 /// The images of a store.
 pub(super) struct Images {
     store: Arc<dyn Store>,
+    clock: Clock,
     seal: Seal,
     /// Those that somebody reads.
     live: Mutex<HashMap<Arc<Scope>, Weak<Image>>>,
@@ -38,12 +41,20 @@ pub(super) enum Telling {
     /// With others, from an image; the number of the next chunk.
     Shared(Arc<Image>, usize),
     /// Alone: each chunk is made when there is room for it, and kept by nobody.
-    Alone(Revision, mpsc::Receiver<Encoded>),
+    Alone(Origin, mpsc::Receiver<Encoded>),
+}
+
+/// What a whole state is of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) revision: Revision,
+    /// When it was known to be no older than the store's newest.
+    pub(super) fresh: Moment,
 }
 
 /// A whole state in chunks.
 pub(super) struct Image {
-    revision: Revision,
+    origin: Origin,
     chunks: RwLock<Vec<Encoded>>,
     progress: watch::Sender<Progress>,
     _place: OwnedSemaphorePermit,
@@ -70,8 +81,8 @@ pub(super) enum Part {
 // === impl Images ===
 
 impl Images {
-    pub(super) fn new(store: Arc<dyn Store>, seal: Seal) -> Self {
-        Self { store, seal, live: Mutex::default(), places: Arc::new(Semaphore::new(IMAGES)) }
+    pub(super) fn new(store: Arc<dyn Store>, clock: Clock, seal: Seal) -> Self {
+        Self { store, clock, seal, live: Mutex::default(), places: Arc::new(Semaphore::new(IMAGES)) }
     }
 
     /// A telling of a scope from which the window leads on: from an image that others read, from a new one of the head, or
@@ -79,14 +90,16 @@ impl Images {
     pub(super) fn of(&self, scope: &Arc<Scope>, window: &Window) -> Telling {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let known = live.get(scope).and_then(Weak::upgrade);
-        if let Some(image) = known.filter(|image| window.reaches(image.revision) && !image.is_gone()) {
+        if let Some(image) = known.filter(|image| window.reaches(image.origin.revision) && !image.is_gone()) {
             return Telling::Shared(image, 0);
         }
+        // The time before the state: what is committed in between makes it no older than this says.
+        let fresh = self.clock.steady().before(self.store.staleness());
         let state = self.store.state();
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return alone(state, Arc::clone(scope), self.seal.clone());
+            return alone(state, fresh, Arc::clone(scope), self.seal.clone());
         };
-        let image = Image::begin(state, Arc::clone(scope), self.seal.clone(), place);
+        let image = Image::begin(state, fresh, Arc::clone(scope), self.seal.clone(), place);
         live.retain(|_, image| image.strong_count() > 0);
         live.insert(Arc::clone(scope), Arc::downgrade(&image));
         Telling::Shared(image, 0)
@@ -96,11 +109,11 @@ impl Images {
 // === impl Telling ===
 
 impl Telling {
-    /// The revision of the state.
-    pub(super) fn revision(&self) -> Revision {
+    /// What the state is of.
+    pub(super) fn origin(&self) -> Origin {
         match self {
-            Self::Shared(image, _) => image.revision,
-            Self::Alone(revision, _) => *revision,
+            Self::Shared(image, _) => image.origin,
+            Self::Alone(origin, _) => *origin,
         }
     }
 
@@ -118,9 +131,9 @@ impl Telling {
 }
 
 /// Tells one watcher at its own pace; it ends when the watcher is gone.
-fn alone(state: Arc<State>, scope: Arc<Scope>, seal: Seal) -> Telling {
+fn alone(state: Arc<State>, fresh: Moment, scope: Arc<Scope>, seal: Seal) -> Telling {
     let (out, told) = mpsc::channel(1);
-    let revision = state.revision;
+    let origin = Origin { revision: state.revision, fresh };
     tokio::spawn(async move {
         for chunk in encoded(&state, &scope, &seal) {
             if out.send(chunk).await.is_err() {
@@ -128,7 +141,7 @@ fn alone(state: Arc<State>, scope: Arc<Scope>, seal: Seal) -> Telling {
             }
         }
     });
-    Telling::Alone(revision, told)
+    Telling::Alone(origin, told)
 }
 
 /// The chunks of a state as a scope sees it.
@@ -140,9 +153,16 @@ fn encoded<'s>(state: &'s State, scope: &'s Scope, seal: &Seal) -> impl Iterator
 // === impl Image ===
 
 impl Image {
-    fn begin(state: Arc<State>, scope: Arc<Scope>, seal: Seal, place: OwnedSemaphorePermit) -> Arc<Self> {
+    fn begin(
+        state: Arc<State>,
+        fresh: Moment,
+        scope: Arc<Scope>,
+        seal: Seal,
+        place: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
+        let origin = Origin { revision: state.revision, fresh };
         let progress = watch::Sender::new(Progress::Made(0));
-        let image = Arc::new(Self { revision: state.revision, chunks: RwLock::default(), progress, _place: place });
+        let image = Arc::new(Self { origin, chunks: RwLock::default(), progress, _place: place });
         let (writer, kept) = (Arc::downgrade(&image), Arc::downgrade(&image));
         tokio::task::spawn_blocking(move || write(&writer, encoded(&state, &scope, &seal)));
         tokio::spawn(async move {

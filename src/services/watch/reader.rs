@@ -7,6 +7,8 @@ use tokio::sync::watch;
 
 use super::seal::Seal;
 use super::window::{COMMITS, Commit, Window};
+use crate::clock::Clock;
+use crate::model::moment::Moment;
 use crate::model::object::Change;
 use crate::model::revision::Revision;
 use crate::model::scope::Place;
@@ -25,7 +27,16 @@ pub(super) struct Reader {
     head: watch::Receiver<Revision>,
     /// What the commits so far add up to.
     state: State,
+    /// When that was known to be no older than the store's newest.
+    fresh: Moment,
+    clock: Clock,
     seal: Seal,
+}
+
+/// The store's newest, and when it was known to be that.
+struct Head {
+    state: Arc<State>,
+    fresh: Moment,
 }
 
 /// The store cannot be read at the moment.
@@ -35,12 +46,13 @@ struct Failed;
 
 impl Reader {
     /// A reader from the store's head on, and the window that it fills.
-    pub(super) fn new(store: Arc<dyn Store>, seal: Seal) -> (Self, Arc<Window>) {
+    pub(super) fn new(store: Arc<dyn Store>, clock: Clock, seal: Seal) -> (Self, Arc<Window>) {
         // The head is watched before the state is looked at: no commit falls in between.
-        let head = store.watch();
-        let state = State::clone(&store.state());
+        let watched = store.watch();
+        let Head { state, fresh } = Head::of(&*store, &clock);
+        let state = State::clone(&state);
         let window = Arc::new(Window::new(state.revision, state.sums().clone(), seal.clone()));
-        (Self { store, window: Arc::clone(&window), head, state, seal }, window)
+        (Self { store, window: Arc::clone(&window), head: watched, state, fresh, clock, seal }, window)
     }
 
     /// Reads for as long as there is a store.
@@ -62,19 +74,20 @@ impl Reader {
 
     async fn catch_up(&mut self) -> Result<(), Failed> {
         loop {
-            let head = self.store.state();
-            if head.revision == self.state.revision {
+            let head = Head::of(&*self.store, &self.clock);
+            if head.state.revision == self.state.revision {
                 // The same content, and shared with the store again.
-                self.state = State::clone(&head);
+                self.state = State::clone(&head.state);
+                self.fresh = head.fresh;
                 return Ok(());
             }
-            let lag = head.revision.get().checked_sub(self.state.revision.get());
+            let lag = head.state.revision.get().checked_sub(self.state.revision.get());
             if lag.is_none_or(|lag| lag > COMMITS as u64) {
                 self.restart(&head);
                 continue;
             }
             for entry in self.entries(&head).await? {
-                if !self.add(&entry) {
+                if !self.add(&entry, &head) {
                     self.restart(&head);
                     break;
                 }
@@ -83,7 +96,7 @@ impl Reader {
     }
 
     /// The next commits; none where the log does not lead on from here.
-    async fn entries(&mut self, head: &State) -> Result<Vec<LogEntry>, Failed> {
+    async fn entries(&mut self, head: &Head) -> Result<Vec<LogEntry>, Failed> {
         let (store, after) = (Arc::clone(&self.store), self.state.revision);
         let read = tokio::task::spawn_blocking(move || store.changes_after(after, BATCH)).await;
         match read {
@@ -101,15 +114,18 @@ impl Reader {
     }
 
     /// Adds one commit, if it is the next one.
-    fn add(&mut self, entry: &LogEntry) -> bool {
+    fn add(&mut self, entry: &LogEntry, head: &Head) -> bool {
         let places = entry.changes.iter().map(|change| self.place(change)).collect();
         let is_next = Some(entry.revision) == self.state.revision.next();
         if !is_next || self.state.apply(entry.revision, entry.changes.iter()).is_err() {
             return false;
         }
+        // On the way to the head a state is as fresh as the one that was left behind.
+        if entry.revision >= head.state.revision {
+            self.fresh = head.fresh;
+        }
         let sums = self.state.sums().clone();
-        let commit =
-            Commit::new(entry.revision, entry.at, Arc::clone(&entry.changes), places, sums.clone(), &self.seal);
+        let commit = Commit::new(entry, places, sums.clone(), self.fresh, &self.seal);
         self.window.push(commit, sums);
         true
     }
@@ -123,8 +139,19 @@ impl Reader {
         }
     }
 
-    fn restart(&mut self, head: &State) {
-        self.state = head.clone();
-        self.window.restart(head.revision, head.sums().clone());
+    fn restart(&mut self, head: &Head) {
+        self.state = State::clone(&head.state);
+        self.fresh = head.fresh;
+        self.window.restart(self.state.revision, self.state.sums().clone());
+    }
+}
+
+// === impl Head ===
+
+impl Head {
+    fn of(store: &dyn Store, clock: &Clock) -> Self {
+        // The time before the state: what is committed in between makes it no older than this says.
+        let fresh = clock.steady().before(store.staleness());
+        Self { state: store.state(), fresh }
     }
 }

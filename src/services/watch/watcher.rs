@@ -9,10 +9,12 @@ use tonic::Status;
 
 use super::Shared;
 use super::encoded::Encoded;
-use super::image::{Part, Telling};
+use super::image::{Origin, Part, Telling};
 use super::request::Subscription;
 use super::sidecars::Presence;
-use super::window::Next;
+use super::window::{Next, Told};
+use crate::model::digest::Digest;
+use crate::model::moment::Moment;
 use crate::model::revision::{Revision, RevisionToken};
 use crate::model::scope::Scope;
 use crate::proto::doorward as pb;
@@ -28,6 +30,8 @@ pub(super) struct Watcher {
     shared: Arc<Shared>,
     scope: Arc<Scope>,
     phase: Phase,
+    /// The digest of what it says it has, until it is told something.
+    claimed: Option<Digest>,
     /// Told when there may be more in the window.
     woken: watch::Receiver<()>,
     ending: watch::Sender<bool>,
@@ -68,6 +72,7 @@ impl Watcher {
         Ok(Self {
             scope: Arc::new(subscription.scope),
             phase,
+            claimed: subscription.digest,
             woken: shared.slices.join(),
             ending,
             told: None,
@@ -90,6 +95,7 @@ impl Watcher {
             _ = ending.wait_for(|ending| *ending) => None,
             event = self.event() => Some(event),
         };
+        self.claimed = None;
         match &event {
             Some(Ok(_)) => self.told = Some(Instant::now()),
             Some(Err(_)) | None => self.phase = Phase::Ended,
@@ -105,8 +111,11 @@ impl Watcher {
                     self.phase = Phase::Resetting(self.shared.images.of(&self.scope, &self.shared.window));
                 }
                 Phase::Resetting(telling) => match telling.next().await {
-                    Part::Chunk(chunk) => return Ok(chunk),
-                    Part::End => self.phase = Phase::Following(telling.revision()),
+                    Part::Chunk(chunk) => {
+                        let Origin { revision, fresh } = telling.origin();
+                        return Ok(chunk.aged(self.age(revision, fresh)));
+                    }
+                    Part::End => self.phase = Phase::Following(telling.origin().revision),
                     Part::Gone => self.phase = Phase::Fresh,
                 },
                 Phase::Following(at) => {
@@ -126,11 +135,15 @@ impl Watcher {
         if self.shared.window.has_failed() {
             return Err(Status::unavailable("the change log cannot be read at the moment; connect again"));
         }
+        if self.is_refuted(at) {
+            self.phase = Phase::Fresh;
+            return Ok(None);
+        }
         match self.shared.window.after(at, &self.scope) {
-            Next::Event(revision, event) => {
+            Next::Event(Told { revision, event, fresh }) => {
                 self.phase = Phase::Following(revision);
                 self.passed = false;
-                Ok(Some(event))
+                Ok(Some(event.aged(self.age(revision, fresh))))
             }
             Next::Silent(revision) => {
                 self.phase = Phase::Following(revision);
@@ -145,6 +158,19 @@ impl Watcher {
         }
     }
 
+    /// Whether what it says it has at `at` is something else. When it came, the window may not have known that yet.
+    fn is_refuted(&self, at: Revision) -> bool {
+        self.claimed.is_some() && !self.shared.window.continues(at, self.claimed, &self.scope)
+    }
+
+    /// How long ago the state at `revision` was last known to be the newest: at `fresh`, unless it is now.
+    fn age(&self, revision: Revision, fresh: Moment) -> Duration {
+        let Shared { store, clock, .. } = &*self.shared;
+        // Before the head is looked at: what comes in between is not older than this says.
+        let age = store.staleness();
+        if store.state().revision == revision { age } else { clock.steady().since(fresh) }
+    }
+
     /// Waits at the head: for a commit, or until a heartbeat is due.
     async fn wait(&mut self, at: Revision) -> Option<Encoded> {
         let due = self.told.map_or_else(Instant::now, |told| {
@@ -155,6 +181,9 @@ impl Watcher {
             Ok(()) = self.woken.changed() => None,
             () = tokio::time::sleep_until(due) => {
                 let beat = self.heartbeat(at);
+                if self.is_refuted(at) {
+                    return None;
+                }
                 if beat.is_none() {
                     // A commit is on its way into the window, and is told first.
                     let _ = self.woken.changed().await;

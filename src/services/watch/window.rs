@@ -9,12 +9,14 @@ use tokio::sync::watch;
 use super::encoded::Encoded;
 use super::seal::Seal;
 use crate::model::digest::{Digest, Sums};
+use crate::model::moment::Moment;
 use crate::model::object::Change;
 use crate::model::revision::Revision;
 use crate::model::scope::{Place, Scope};
 use crate::proto::doorward as pb;
 use crate::proto::doorward::watch_response::Event;
 use crate::proto::object::{from_change, from_timestamp};
+use crate::store::api::LogEntry;
 
 /// Commits that are kept: a watcher that lags further begins anew.
 pub(super) const COMMITS: usize = 10_000;
@@ -49,13 +51,22 @@ pub(super) struct Head {
 #[derive(Debug)]
 pub(super) enum Next {
     /// A commit of the scope.
-    Event(Revision, Encoded),
+    Event(Told),
     /// A commit that has nothing in the scope.
     Silent(Revision),
     /// Nothing yet.
     Head,
     /// It is not known any more.
     TooOld,
+}
+
+/// A commit for a watcher.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) revision: Revision,
+    pub(super) event: Encoded,
+    /// When its state was known to be no older than the store's newest.
+    pub(super) fresh: Moment,
 }
 
 /// One commit.
@@ -65,6 +76,7 @@ pub(super) struct Commit {
     pub(super) changes: Arc<[Change]>,
     /// Of each change, in the same order.
     pub(super) places: Vec<Place>,
+    fresh: Moment,
     digest: Digest,
     everything: Encoded,
     scoped: Mutex<Scoped>,
@@ -156,7 +168,7 @@ impl Window {
 
     fn told(&self, commit: &Commit, scope: &Arc<Scope>) -> Next {
         if scope.is_everything() {
-            return Next::Event(commit.revision, commit.everything.clone());
+            return Next::Event(commit.told(commit.everything.clone()));
         }
         if !commit.holds(scope) {
             return Next::Silent(commit.revision);
@@ -164,7 +176,7 @@ impl Window {
         // INVARIANT: whoever holds a commit's lock does not ask for the ring's; the other way round is the order.
         let known = commit.scoped().events.get(scope).cloned();
         let event = known.or_else(|| self.make(commit, scope));
-        event.map_or(Next::TooOld, |event| Next::Event(commit.revision, event))
+        event.map_or(Next::TooOld, |event| Next::Event(commit.told(event)))
     }
 
     /// The event of a commit in a scope that holds a part of it; `None` where its digest is not known any more.
@@ -271,21 +283,20 @@ impl Scoped {
 // === impl Commit ===
 
 impl Commit {
-    /// The commit of `changes` that led to a state with `sums`.
-    pub(super) fn new(
-        revision: Revision,
-        at: jiff::Timestamp,
-        changes: Arc<[Change]>,
-        places: Vec<Place>,
-        sums: Sums,
-        seal: &Seal,
-    ) -> Self {
+    /// The commit of `entry`, with the place of each change, that led to a state with `sums`, which was no older than the newest one
+    /// of the store at `fresh`.
+    pub(super) fn new(entry: &LogEntry, places: Vec<Place>, sums: Sums, fresh: Moment, seal: &Seal) -> Self {
+        let (revision, at, changes) = (entry.revision, entry.at, Arc::clone(&entry.changes));
         let digest = sums.whole().digest();
         let scoped = Mutex::new(Scoped { sums: Some(sums), events: HashMap::new() });
-        let mut commit = Self { revision, at, changes, places, digest, everything: Encoded::default(), scoped };
+        let mut commit = Self { revision, at, changes, places, fresh, digest, everything: Encoded::default(), scoped };
         let before = Revision::new(revision.get().saturating_sub(1));
         commit.everything = commit.event(&Scope::everything(), before, digest, seal);
         commit
+    }
+
+    const fn told(&self, event: Encoded) -> Told {
+        Told { revision: self.revision, event, fresh: self.fresh }
     }
 
     fn holds(&self, scope: &Scope) -> bool {

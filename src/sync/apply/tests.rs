@@ -190,6 +190,24 @@ fn a_heartbeat_confirms_what_was_applied() {
 }
 
 #[test]
+fn a_reset_and_a_change_are_as_old_as_the_response_says() {
+    let whole = reset(store_id(), &state(5, furnished()));
+    for (told, age) in [(None, 0), (Some(3), 3)] {
+        let age_told = told.map(|seconds| prost_types::Duration { seconds, nanos: 0 });
+        let mut applied = Applied::default();
+        for event in [whole.clone(), empty_change(6, 5)] {
+            let step = applied.event(pb::WatchResponse { age: age_told, ..event }).unwrap();
+            assert_eq!(step.age().as_secs(), age, "{step:?}");
+        }
+    }
+    for event in [whole, empty_change(6, 5)] {
+        let age = Some(prost_types::Duration { seconds: -1, nanos: 0 });
+        let refused = check_refused(pb::WatchResponse { age, ..event });
+        assert!(matches!(&refused, EventRejected::Message(it) if it.field == "age"), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_heartbeat_of_a_later_revision_advances_past_what_is_out_of_scope() {
     let mut applied = settled();
     let step = applied.event(heartbeat(8, 5)).unwrap();
@@ -201,7 +219,7 @@ fn a_heartbeat_of_a_later_revision_advances_past_what_is_out_of_scope() {
 
 #[test]
 fn an_unknown_event_is_refused() {
-    assert_eq!(check_refused(pb::WatchResponse { event: None }), EventRejected::UnknownEvent);
+    assert_eq!(check_refused(pb::WatchResponse { event: None, age: None }), EventRejected::UnknownEvent);
 }
 
 /// A change of one object at revision 6.
@@ -348,7 +366,7 @@ fn an_event_that_is_not_signed_by_the_trusted_key_is_refused() {
     let reset = |signature| pb::Reset { signature, ..chunks(store_id(), &whole, usize::MAX).remove(0) };
     let refused = |event: Event| {
         let mut applied = Applied::begin(None, Some(trust.clone()));
-        let rejected = applied.event(pb::WatchResponse { event: Some(event) }).unwrap_err();
+        let rejected = applied.event(pb::WatchResponse { event: Some(event), age: None }).unwrap_err();
         assert!(matches!(rejected, EventRejected::Unsigned { .. }) && rejected.kind() == "signature", "{rejected}");
     };
     let all = Scope::everything();

@@ -280,17 +280,39 @@ async fn a_stream_is_opened_anew_when_its_time_is_over() {
     assert_eq!(followed.asked[1], format!("{}.1", store_id()), "and goes on where it was");
 }
 
+/// What a script confirmed, as seconds before its end.
+async fn confirmed(script: Vec<Act>) -> (u64, u64) {
+    let followed = follow(vec![script]).await;
+    let (revision, moment) = followed.newest.confirmed.unwrap();
+    let now: Moment = jiff::Timestamp::UNIX_EPOCH.into();
+    (revision.get(), now.since(moment).as_secs())
+}
+
+fn aged(event: pb::WatchResponse, seconds: i64) -> Act {
+    Act::Tell(pb::WatchResponse { age: Some(prost_types::Duration { seconds, nanos: 0 }), ..event })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_late_makes_nothing_fresher_and_what_was_known_stays_known() {
+    let first = || reset(store_id(), &state(1, furnished()));
+    assert_eq!(confirmed(vec![aged(first(), 9)]).await, (1, 9));
+    assert_eq!(confirmed(vec![aged(first(), 9), aged(empty_change(2, 1), 5)]).await, (2, 5));
+    assert_eq!(confirmed(vec![aged(first(), 5), aged(empty_change(2, 1), 9)]).await, (2, 5));
+    let other = reset(StoreId::random(), &state(1, furnished()));
+    assert_eq!(confirmed(vec![aged(first(), 5), aged(other, 9)]).await, (1, 9), "of another store nothing is known");
+    let older = reset(store_id(), &state(1, furnished()));
+    assert_eq!(confirmed(vec![aged(first(), 9), aged(empty_change(2, 1), 5), aged(older, 7)]).await, (1, 7));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_age_that_a_heartbeat_tells_is_counted() {
-    let aged = pb::Heartbeat {
+    let beat = pb::Heartbeat {
         revision: 1,
         digest: super::super::testing::digest(&state(1, furnished())),
         time: None,
         age: Some(prost_types::Duration { seconds: 7, nanos: 0 }),
         signature: Vec::new(),
     };
-    let followed = follow(vec![vec![whole(1), Act::Tell(event(Event::Heartbeat(aged)))]]).await;
-    let confirmed = followed.newest.confirmed.unwrap();
-    let now: Moment = jiff::Timestamp::UNIX_EPOCH.into();
-    assert_eq!(confirmed, (Revision::new(1), now.before(Duration::from_secs(7))));
+    let whole = aged(reset(store_id(), &state(1, furnished())), 60);
+    assert_eq!(confirmed(vec![whole, Act::Tell(event(Event::Heartbeat(beat)))]).await, (1, 7));
 }

@@ -41,7 +41,7 @@ impl Fixture {
         let store = store(accounts);
         let (state, seal) = (store.state(), Seal::new(store.id(), None));
         let window = Window::new(state.revision, state.sums().clone(), seal.clone());
-        Self { images: Images::new(store, seal), window }
+        Self { images: Images::new(store, Clock::system(), seal), window }
     }
 
     fn of_account(&self, number: u8) -> Telling {
@@ -99,7 +99,8 @@ async fn an_image_whose_writing_breaks_off_is_given_up() {
     let fixture = Fixture::new(2);
     let place = Arc::clone(&fixture.images.places).try_acquire_owned().unwrap();
     let progress = watch::Sender::new(Progress::Made(0));
-    let image = Arc::new(Image { revision: Revision::new(1), chunks: RwLock::default(), progress, _place: place });
+    let origin = Origin { revision: Revision::new(1), fresh: Clock::system().moment() };
+    let image = Arc::new(Image { origin, chunks: RwLock::default(), progress, _place: place });
     let kept = Arc::downgrade(&image);
     let broken = std::iter::once_with(|| -> Encoded { panic!("a record that cannot be told") });
     let written = tokio::task::spawn_blocking(move || write(&kept, broken)).await;

@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use super::*;
 use crate::model::account::{Account, Environment};
 use crate::model::id::AccountId;
-use crate::model::object::{Object, Record};
+use crate::model::mutation::Actor;
+use crate::model::object::{Object, ObjectKey, Record};
 use crate::model::scope::Environments;
 use crate::model::state::State;
 
@@ -14,6 +15,9 @@ struct Fixture {
     state: State,
     window: Window,
 }
+
+/// When a commit is known to be the newest.
+const FRESH: Moment = Moment::from_nanoseconds(0);
 
 fn account_id(number: u8) -> AccountId {
     AccountId::from_bytes([number; 16])
@@ -38,6 +42,11 @@ fn of_account(number: u8) -> Arc<Scope> {
     Arc::new(Scope::of([(account_id(number), Environments::All)].into()))
 }
 
+fn entry(revision: Revision, changes: Vec<Change>) -> LogEntry {
+    let (at, actor, subject) = (jiff::Timestamp::UNIX_EPOCH, Actor::system(), ObjectKey::Global);
+    LogEntry { revision, at, actor, request: None, subject, changes: changes.into() }
+}
+
 fn unsigned() -> Seal {
     Seal::new(crate::model::revision::StoreId::random(), None)
 }
@@ -58,8 +67,7 @@ impl Fixture {
         let places =
             changes.iter().map(|change| Place { account: change.key().account(), environment: None }).collect();
         let sums = self.state.sums().clone();
-        let commit =
-            Commit::new(revision, jiff::Timestamp::UNIX_EPOCH, changes.into(), places, sums.clone(), &unsigned());
+        let commit = Commit::new(&entry(revision, changes), places, sums.clone(), FRESH, &unsigned());
         self.window.push(commit, sums);
     }
 
@@ -68,7 +76,9 @@ impl Fixture {
     }
 
     fn change(&self, revision: u64, scope: &Arc<Scope>) -> pb::Change {
-        let Next::Event(_, event) = self.next(revision, scope) else { panic!("a commit comes after {revision}") };
+        let Next::Event(Told { event, .. }) = self.next(revision, scope) else {
+            panic!("a commit comes after {revision}")
+        };
         match event.decoded() {
             Some(Event::Change(change)) => change,
             other => panic!("{other:?}"),
@@ -82,7 +92,7 @@ fn an_event_is_made_once_for_each_scope() {
     fixture.commit(vec![environment(1, "a")]);
     for scope in [Arc::new(Scope::everything()), of_account(1)] {
         let bytes = || match fixture.next(5, &Arc::new(Scope::clone(&scope))) {
-            Next::Event(_, event) => event.start(),
+            Next::Event(told) => told.event.start(),
             other => panic!("{other:?}"),
         };
         assert_eq!(bytes(), bytes(), "the same bytes at the same place");
@@ -179,8 +189,8 @@ fn watchers_who_come_back_and_commits_do_not_block_each_other() {
             state.apply(revision, [&account]).unwrap();
             let places = vec![Place { account: account.key().account(), environment: None }];
             let sums = state.sums().clone();
-            let at = jiff::Timestamp::UNIX_EPOCH;
-            window.push(Commit::new(revision, at, [account].into(), places, sums.clone(), &unsigned()), sums);
+            let entry = entry(revision, vec![account]);
+            window.push(Commit::new(&entry, places, sums.clone(), FRESH, &unsigned()), sums);
         }
         over.store(true, Ordering::Relaxed);
         done.send(()).unwrap();
