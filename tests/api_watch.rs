@@ -8,44 +8,33 @@
 
 #[path = "support/control_plane.rs"]
 mod control_plane;
+#[path = "api_watch/global.rs"]
+mod global;
+#[path = "api_watch/jumping.rs"]
+mod jumping;
 #[path = "support/nouns.rs"]
 mod nouns;
 #[path = "support/watcher.rs"]
 mod watcher;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use doorward::compile::shipped_global;
-use doorward::lang::literal::request_time;
-use doorward::model::account::{DefaultGroup, Environment, Global};
-use doorward::model::attribute::Attributes;
-use doorward::model::audit::AuditEvent;
-use doorward::model::credential::CredentialRecord;
-use doorward::model::decision::{CheckRequest, RequestParts};
+use doorward::model::account::Environment;
 use doorward::model::id::{AccountId, PolicyId};
 use doorward::model::level::Level;
-use doorward::model::mutation::{Edit, Mutation, RequestIdentity};
-use doorward::model::object::{Object, Record};
+use doorward::model::mutation::Edit;
+use doorward::model::object::Object;
 use doorward::model::policy::Policy;
-use doorward::model::revision::{Revision, StoreId};
-use doorward::model::state::State;
+use doorward::model::revision::Revision;
 use doorward::proto::doorward as pb;
 use doorward::proto::doorward::watch_response::Event;
-use doorward::proto::doorward::watch_service_client::WatchServiceClient;
-use doorward::proto::object::{from_record, to_record};
-use doorward::proto::watch_server::watch_service_server::WatchServiceServer;
-use doorward::services::watch::WatchFeed;
-use doorward::snapshot::build::Snapshot;
-use doorward::store::api::{Committed, Compacted, LogEntry, Retention, Store, StoreError};
-use doorward::sync::apply::Applied;
 use prost::Message as _;
 use tonic::Code;
 
 use crate::control_plane::{InProcess, bearer, fields};
 use crate::nouns::{
-    Accounts, Bindings, Boundaries, Environments, Groups, How, Noun, PLAIN, Policies, ServiceUsers, Users, World,
+    Accounts, Bindings, Boundaries, Environments, Groups, How, Noun as _, PLAIN, Policies, ServiceUsers, Users, World,
 };
 use crate::watcher::{PATIENCE, Watcher, watch};
 
@@ -167,126 +156,6 @@ async fn objects_come_before_those_that_refer_to_them() {
     assert!(referred >= 6, "the state holds objects that refer to others");
 }
 
-/// The global level with a default policy that no build ships, and a group of it.
-fn foreign_global() -> Global {
-    let (id, level, name) = (PolicyId::from_bytes([7; 16]), Level::Global, "Of another build".parse().unwrap());
-    let statements = "ALLOW hub:catalog:read;".to_owned();
-    let policy = Policy { id, level, name, description: "d".to_owned(), tags: vec!["t".to_owned()], statements };
-    let group = DefaultGroup { name: "Others".parse().unwrap(), description: "g".to_owned(), policies: vec![id] };
-    Global { policies: vec![policy], defaults_version: 99, groups: vec![group], ..shipped_global() }
-}
-
-#[tokio::test]
-async fn the_global_level_brings_the_default_policies_and_groups() {
-    let server = InProcess::start();
-    let mut watcher = Watcher::open(&server).await;
-    let first = watcher.reset().await.swap_remove(0).objects.swap_remove(0);
-    let Some(pb::object::Object::Global(global)) = first.object else { panic!("the global level comes first") };
-    let shipped = shipped_global();
-    assert_eq!((global.policies.len(), global.groups.len()), (shipped.policies.len(), shipped.groups.len()));
-    assert_eq!(global.defaults_version, shipped.defaults_version);
-    assert_eq!(watcher.contents(), server.contents());
-    server.commit([Edit::Put(Object::Global(foreign_global()))]);
-    watcher.change().await;
-    assert_eq!(watcher.state.as_ref().unwrap().global.as_ref().unwrap().value, foreign_global());
-}
-
-/// A sidecar has no policies of its own build: it decides by those that came, and not by those that did not.
-#[tokio::test]
-async fn a_sidecar_decides_through_the_default_policies_that_came() {
-    let server = InProcess::start();
-    server.commit([Edit::Put(Object::Global(foreign_global()))]);
-    let world = World::over(server).await;
-    let user = pb::User { state: pb::UserState::Active.into(), ..Users::sample(&world, 1) };
-    let user = world.make::<Users>(user).await;
-    let policy_id = foreign_global().policies[0].id.to_string();
-    let binding = pb::Binding { policy_id, parameters: [].into(), ..Bindings::sample(&world, 1) };
-    world.make::<Bindings>(binding).await;
-
-    let mut watcher = Watcher::open(&world.server).await;
-    watcher.reset().await;
-    let mut state = watcher.state.clone().unwrap();
-    assert_eq!(asked(&state, &world.account, &user.email), ("allow_statement", Some("Of another build".to_owned())));
-    let mut narrowed = foreign_global();
-    narrowed.policies[0].statements = "ALLOW settings:schemas:read;".to_owned();
-    world.server.commit([Edit::Put(Object::Global(narrowed))]);
-    watcher.change().await;
-    state = watcher.state.clone().unwrap();
-    assert_eq!(asked(&state, &world.account, &user.email), ("no_match", None));
-}
-
-#[tokio::test]
-async fn a_sidecar_decides_by_a_changed_boundary_at_once() {
-    let world = World::new().await;
-    let user = pb::User { state: pb::UserState::Active.into(), ..Users::sample(&world, 1) };
-    let user = world.make::<Users>(user).await;
-    let statements = "ALLOW hub:catalog:read;".to_owned();
-    let policy = world.make::<Policies>(pb::Policy { statements, ..Policies::sample(&world, 1) }).await;
-    // The question is of a Monday.
-    let day = |day: &str| format!("global:week-day = \"{day}\";");
-    let boundary = pb::Boundary { query: day("Monday"), ..Boundaries::sample(&world, 1) };
-    let boundary = world.make::<Boundaries>(boundary).await;
-    let (policy_id, boundary_ids) = (policy.id, vec![boundary.id.clone()]);
-    let binding = pb::Binding { policy_id, boundary_ids, parameters: [].into(), ..Bindings::sample(&world, 1) };
-    world.make::<Bindings>(binding).await;
-
-    let mut watcher = Watcher::open(&world.server).await;
-    watcher.reset().await;
-    let told = |watcher: &Watcher| asked(watcher.state.as_ref().unwrap(), &world.account, &user.email).0;
-    assert_eq!(told(&watcher), "allow_statement");
-    for (now, expected) in [("Tuesday", "no_match"), ("Monday", "allow_statement")] {
-        let changed = pb::Boundary { query: day(now), ..boundary.clone() };
-        Boundaries::update(world.caller(), &world.account, &boundary.id, changed, PLAIN).await.unwrap();
-        watcher.change().await;
-        assert_eq!(told(&watcher), expected, "{now}");
-    }
-}
-
-/// The code, and the policy that decided, for `hub:catalog:read` in `prod`.
-fn asked(state: &State, account: &str, user: &str) -> (&'static str, Option<String>) {
-    let snapshot = Snapshot::build(StoreId::random(), state, None).unwrap();
-    let parts = RequestParts { user, environment: "prod", level: "", permission: "hub:catalog:read" };
-    let at = request_time("2026-03-02T12:00:00Z").unwrap();
-    let request = CheckRequest::new(parts, Attributes::default(), at).unwrap();
-    let outcome = snapshot.decide(account.parse().unwrap(), &request).unwrap();
-    let reason = outcome.reason();
-    (reason.code.name(), reason.statement.map(|it| it.policy().name.to_string()))
-}
-
-/// A message of the global level that is no global level is refused.
-#[test]
-fn default_policies_that_cannot_be_are_refused() {
-    let record = |value| Record { created: at(), updated: at(), revision: Revision::new(1), value };
-    let message = || match from_record(&record(Object::Global(foreign_global()))).object {
-        Some(pb::object::Object::Global(global)) => global,
-        other => panic!("{other:?}"),
-    };
-    let refused = |change: &dyn Fn(&mut pb::Global)| {
-        let mut global = message();
-        change(&mut global);
-        let object = Some(pb::object::Object::Global(global));
-        to_record(pb::Object { account: String::new(), object }).err().map(|refused| refused.field)
-    };
-    assert_eq!(refused(&|_| {}), None);
-    assert_eq!(refused(&|it| it.policies[0].id = "x".to_owned()), Some("id"));
-    assert_eq!(refused(&|it| it.policies[0].name.clear()), Some("name"));
-    assert_eq!(refused(&|it| it.policies[0].level.clear()), Some("policies"));
-    assert_eq!(refused(&|it| it.policies[0].environment = "prod".to_owned()), Some("policies"));
-    assert_eq!(refused(&|it| it.policies.push(it.policies[0].clone())), Some("policies"));
-    assert_eq!(refused(&|it| it.policies.clear()), Some("policy_ids"));
-    assert_eq!(refused(&|it| it.groups[0].policy_ids.push("x".to_owned())), Some("policy_ids"));
-    assert_eq!(refused(&|it| it.groups[0].name.clear()), Some("name"));
-
-    let owned = |level: &str| {
-        let policy =
-            pb::Policy { level: level.to_owned(), metadata: message().metadata, ..message().policies.swap_remove(0) };
-        let account = AccountId::from_bytes([1; 16]).to_string();
-        to_record(pb::Object { account, object: Some(pb::object::Object::Policy(policy)) }).err().map(|it| it.field)
-    };
-    assert_eq!((owned("account"), owned("")), (None, None));
-    assert_eq!((owned("global"), owned("environment")), (Some("level"), Some("level")));
-}
-
 fn at() -> jiff::Timestamp {
     jiff::Timestamp::UNIX_EPOCH
 }
@@ -389,119 +258,6 @@ async fn a_watcher_that_reads_nothing_neither_delays_a_commit_nor_loses_one() {
     assert_eq!(world.server.revision(), begun + 600, "every commit succeeded while nobody read");
     assert_eq!(quick.catch_up(&world.server).await, [0; 0], "and another watcher saw each at once");
     assert_eq!(slow.catch_up(&world.server).await, (begun + 1..=begun + 600).collect::<Vec<_>>());
-}
-
-/// A store whose head is where the test puts it, and whose log cannot be read.
-struct Jumping {
-    state: Mutex<Arc<State>>,
-    head: tokio::sync::watch::Sender<Revision>,
-}
-
-// === impl Jumping ===
-
-impl Jumping {
-    fn new(state: &State) -> Self {
-        Self { state: Mutex::new(Arc::new(state.clone())), head: tokio::sync::watch::Sender::new(state.revision) }
-    }
-
-    fn jump(&self, commits: u64) {
-        let mut state = self.state.lock().unwrap();
-        let mut next = State::clone(&state);
-        next.revision = Revision::new(state.revision.get() + commits);
-        *state = Arc::new(next);
-        self.head.send_replace(state.revision);
-    }
-}
-
-impl Store for Jumping {
-    fn id(&self) -> StoreId {
-        "7f1c2c1e3a524b7c9a510d2f6f3b8e44".parse().unwrap()
-    }
-
-    fn state(&self) -> Arc<State> {
-        Arc::clone(&self.state.lock().unwrap())
-    }
-
-    fn commit(&self, _: Mutation) -> Result<Committed, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn replay(&self, _: &RequestIdentity) -> Result<Option<Committed>, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn changes_after(&self, _: Revision, _: usize) -> Result<Vec<LogEntry>, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn log_start(&self) -> Result<Revision, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn audit_after(&self, _: Revision, _: usize) -> Result<Vec<AuditEvent>, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn compact(&self, _: &Retention, _: jiff::Timestamp) -> Result<Compacted, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn is_loading(&self) -> Result<bool, StoreError> {
-        Ok(false)
-    }
-
-    fn set_loading(&self, _: bool) -> Result<bool, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn watch(&self) -> tokio::sync::watch::Receiver<Revision> {
-        self.head.subscribe()
-    }
-
-    fn credentials(&self) -> Result<Vec<CredentialRecord>, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn put_credentials(&self, _: &[CredentialRecord]) -> Result<(), StoreError> {
-        Err(StoreError::Exhausted)
-    }
-
-    fn first_credentials(&self, _: &[CredentialRecord]) -> Result<bool, StoreError> {
-        Err(StoreError::Exhausted)
-    }
-}
-
-/// A stream of a store that can jump, after its first reset.
-async fn jumping() -> (Arc<Jumping>, Watcher) {
-    let server = InProcess::start();
-    let store = Arc::new(Jumping::new(&server.store.state()));
-    let feed =
-        WatchFeed::new(Arc::clone(&store) as _, server.clock.clock(), Duration::from_hours(1), server.metrics.clone());
-    let mut client = WatchServiceClient::new(WatchServiceServer::new(feed));
-    let stream = client.watch(pb::WatchRequest::default()).await.unwrap().into_inner();
-    let mut watcher = Watcher { stream, applied: Applied::default(), state: None };
-    watcher.reset().await;
-    (store, watcher)
-}
-
-#[tokio::test]
-async fn a_watcher_that_lags_too_far_begins_anew_without_a_gap() {
-    let (store, mut watcher) = jumping().await;
-    // One more than a watcher may lag (10,000): the log is not asked.
-    store.jump(10_001);
-    let anew = watcher.reset().await;
-    assert_eq!(anew[0].revision, store.state().revision.get());
-    assert_eq!(watcher.contents().0, store.state().revision);
-}
-
-#[tokio::test]
-async fn a_log_that_cannot_be_read_ends_the_stream_and_says_nothing_of_the_disk() {
-    let (store, mut watcher) = jumping().await;
-    store.jump(10_000);
-    let status = watcher.stream.message().await.unwrap_err();
-    assert_eq!(status.code(), Code::Unavailable);
-    assert!(!status.message().contains("revision"), "{status:?}");
-    assert!(watcher.stream.message().await.unwrap().is_none(), "the stream is at its end");
 }
 
 #[tokio::test]

@@ -289,6 +289,25 @@ async fn what_is_out_of_scope_never_comes_and_is_advanced_past() {
 }
 
 #[tokio::test]
+async fn what_moves_within_a_commit_is_told_wherever_it_was() {
+    let server = two_accounts();
+    let (here, there) = (policy(1, 7, Some("prod"), 1), policy(1, 7, Some("dev"), 1));
+    server.commit([here.clone()]);
+    let mut watchers = Vec::new();
+    for environment in ["prod", "dev"] {
+        let mut watcher = Watcher::open_with(&server, scope(&[(1, &[environment])])).await;
+        watcher.reset().await;
+        watchers.push(watcher);
+    }
+    let delete = || Edit::Delete(here.key());
+    server.commit([delete(), there, delete()]);
+    for watcher in &mut watchers {
+        // It is applied, and its digest is that of the store.
+        assert_eq!(watcher.change().await.revision, server.revision());
+    }
+}
+
+#[tokio::test]
 async fn a_scoped_stream_goes_on_where_it_was() {
     let server = two_accounts();
     let mut one = Watcher::open_with(&server, scope(&[(1, &[])])).await;

@@ -93,16 +93,24 @@ impl Images {
         if let Some(image) = known.filter(|image| window.reaches(image.origin.revision) && !image.is_gone()) {
             return Telling::Shared(image, 0);
         }
-        // The time before the state: what is committed in between makes it no older than this says.
-        let fresh = self.clock.steady().before(self.store.staleness());
-        let state = self.store.state();
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return alone(state, fresh, Arc::clone(scope), self.seal.clone());
-        };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.alone(scope) };
+        let (state, fresh) = self.head();
         let image = Image::begin(state, fresh, Arc::clone(scope), self.seal.clone(), place);
         live.retain(|_, image| image.strong_count() > 0);
         live.insert(Arc::clone(scope), Arc::downgrade(&image));
         Telling::Shared(image, 0)
+    }
+
+    /// A telling of a scope at the pace of its reader, however slow that is.
+    pub(super) fn alone(&self, scope: &Arc<Scope>) -> Telling {
+        let (state, fresh) = self.head();
+        alone(state, fresh, Arc::clone(scope), self.seal.clone())
+    }
+
+    fn head(&self) -> (Arc<State>, Moment) {
+        // The time before the state: what is committed in between makes it no older than this says.
+        let fresh = self.clock.steady().before(self.store.staleness());
+        (self.store.state(), fresh)
     }
 }
 

@@ -76,6 +76,9 @@ impl Reader {
         loop {
             let head = Head::of(&*self.store, &self.clock);
             if head.state.revision == self.state.revision {
+                if !self.agrees(&head) {
+                    self.restart(&head);
+                }
                 // The same content, and shared with the store again.
                 self.state = State::clone(&head.state);
                 self.fresh = head.fresh;
@@ -115,9 +118,19 @@ impl Reader {
 
     /// Adds one commit, if it is the next one.
     fn add(&mut self, entry: &LogEntry, head: &Head) -> bool {
-        let places = entry.changes.iter().map(|change| self.place(change)).collect();
-        let is_next = Some(entry.revision) == self.state.revision.next();
-        if !is_next || self.state.apply(entry.revision, entry.changes.iter()).is_err() {
+        if Some(entry.revision) != self.state.revision.next() {
+            return false;
+        }
+        let mut places = Vec::with_capacity(entry.changes.len());
+        for change in entry.changes.iter() {
+            // Each in the state that those before it made.
+            places.push(self.place(change));
+            if let Err(problem) = self.state.apply(entry.revision, [change]) {
+                tracing::error!(revision = %entry.revision, error = &problem as &dyn std::error::Error, "a commit in the change log does not fit; watchers are told the whole state");
+                return false;
+            }
+        }
+        if entry.revision == head.state.revision && !self.agrees(head) {
             return false;
         }
         // On the way to the head a state is as fresh as the one that was left behind.
@@ -130,7 +143,16 @@ impl Reader {
         true
     }
 
-    /// Where what changes belongs. What is deleted is looked for in the state before the commit.
+    /// Whether the commits add up to what the store has at the same revision.
+    fn agrees(&self, head: &Head) -> bool {
+        let agrees = self.state.sums().whole() == head.state.sums().whole();
+        if !agrees {
+            tracing::error!(revision = %head.state.revision, "the change log does not add up to the state of the store; watchers are told the whole state, and `doorward store verify` tells more");
+        }
+        agrees
+    }
+
+    /// Where what changes belongs. What is deleted is looked for in the state before the change.
     fn place(&self, change: &Change) -> Place {
         let unknown = |key: &crate::model::object::ObjectKey| Place { account: key.account(), environment: None };
         match change {

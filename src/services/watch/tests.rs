@@ -9,9 +9,11 @@ use prost::Message as _;
 use super::*;
 use crate::compile::shipped_global;
 use crate::model::account::Account;
-use crate::model::id::AccountId;
+use crate::model::id::{AccountId, PolicyId};
+use crate::model::level::Level;
 use crate::model::mutation::{Actor, Edit, Mutation};
 use crate::model::object::{Object, ObjectKey};
+use crate::model::policy::Policy;
 use crate::model::revision::RevisionToken;
 use crate::proto::doorward::watch_response::Event;
 use crate::store::memory;
@@ -34,6 +36,15 @@ async fn response(stream: &mut Stream) -> pb::WatchResponse {
 fn account() -> Object {
     let (id, name) = (AccountId::from_bytes([1; 16]), "One".parse().unwrap());
     Object::Account(Account { id, name, strict_boundaries: false })
+}
+
+/// A policy of some 100 KB.
+fn policy(number: u8) -> Object {
+    let (id, name) = (PolicyId::from_bytes([number; 16]), format!("Policy {number}").parse().unwrap());
+    let account = AccountId::from_bytes([1; 16]);
+    let statements = format!("ALLOW settings:objects:read; // {}", "x".repeat(100_000));
+    let level = Level::Account;
+    Object::Policy(account, Policy { id, level, name, description: String::new(), tags: Vec::new(), statements })
 }
 
 /// A feed of a store that holds something.
@@ -69,6 +80,34 @@ async fn a_reset_from_an_image_of_before_says_how_old_it_is() {
     assert_eq!(response(&mut other).await, aged);
     let next = response(&mut other).await;
     assert!(matches!((&next.event, next.age), (Some(Event::Change(_)), None)), "{next:?}");
+}
+
+/// An image is given up after some minutes. Whoever is slower than that is told at its own pace.
+#[tokio::test(start_paused = true)]
+async fn a_watcher_that_is_too_slow_for_an_image_is_told_the_whole_state_in_the_end() {
+    let (store, feed) = served(Clock::system());
+    commit(&*store, account());
+    for number in 0..40 {
+        commit(&*store, policy(number));
+    }
+    let mut slow = watch(&feed, pb::WatchRequest::default()).await;
+    let mut kept = None;
+    // Half of what an image lives between two chunks: none of several chunks is read to its end.
+    for chunk in 0.. {
+        let Some(Event::Reset(reset)) = response(&mut slow).await.event else { panic!("a reset is under way") };
+        if reset.first {
+            kept = Some(Vec::new());
+        }
+        let chunks = kept.as_mut().unwrap();
+        chunks.push(reset.objects.len());
+        if reset.last {
+            break;
+        }
+        assert!(chunk < 40, "it is never told the whole state");
+        tokio::time::sleep(Duration::from_secs(150)).await;
+    }
+    let objects = store.state().records().count();
+    assert_eq!(kept.map(|chunks| chunks.iter().sum()), Some(objects));
 }
 
 /// The window comes to a commit a moment after the store: what is asked for in between is looked at when it has.

@@ -47,6 +47,8 @@ pub(super) struct Watcher {
 enum Phase {
     /// It needs a whole state.
     Fresh,
+    /// It needs a whole state, and was too slow for one that others read.
+    Slow,
     /// It is told a whole state.
     Resetting(Telling),
     /// It was told everything up to this revision.
@@ -110,13 +112,17 @@ impl Watcher {
                     self.shared.metrics.watch_reset();
                     self.phase = Phase::Resetting(self.shared.images.of(&self.scope, &self.shared.window));
                 }
+                Phase::Slow => {
+                    self.shared.metrics.watch_reset();
+                    self.phase = Phase::Resetting(self.shared.images.alone(&self.scope));
+                }
                 Phase::Resetting(telling) => match telling.next().await {
                     Part::Chunk(chunk) => {
                         let Origin { revision, fresh } = telling.origin();
                         return Ok(chunk.aged(self.age(revision, fresh)));
                     }
                     Part::End => self.phase = Phase::Following(telling.origin().revision),
-                    Part::Gone => self.phase = Phase::Fresh,
+                    Part::Gone => self.phase = Phase::Slow,
                 },
                 Phase::Following(at) => {
                     let at = *at;

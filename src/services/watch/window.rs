@@ -183,6 +183,10 @@ impl Window {
     fn make(&self, commit: &Commit, scope: &Arc<Scope>) -> Option<Encoded> {
         let after = self.read().last_of(scope, commit.revision);
         let mut scoped = commit.scoped();
+        if let Some(known) = scoped.events.get(scope) {
+            // Another watcher of the scope was quicker.
+            return Some(known.clone());
+        }
         let digest = scope.digest(scoped.sums.as_ref()?);
         let event = commit.event(scope, after, digest, &self.seal);
         // Past the limit it is made for each watcher: a change of the global level is in all scopes.
@@ -190,7 +194,8 @@ impl Window {
             self.scoped_bytes.fetch_sub(event.len(), Ordering::Relaxed);
             return Some(event);
         }
-        Some(scoped.events.entry(Arc::clone(scope)).or_insert(event).clone())
+        scoped.events.insert(Arc::clone(scope), event.clone());
+        Some(event)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Ring> {

@@ -156,6 +156,30 @@ fn the_events_of_scopes_are_bounded_in_bytes() {
     assert_eq!(kept(&fixture), 0);
 }
 
+/// Watchers of one scope who are woken together: one of them makes the event, and it is counted once.
+#[test]
+fn an_event_is_made_once_by_many_threads_and_counted_once() {
+    let mut fixture = Fixture::new();
+    for number in 0..500 {
+        fixture.commit(vec![environment(1, &number.to_string())]);
+    }
+    let scope = of_account(1);
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                for revision in 5..505 {
+                    assert!(matches!(fixture.next(revision, &scope), Next::Event(..)));
+                }
+            });
+        }
+    });
+    let kept = |revision| match fixture.next(revision, &scope) {
+        Next::Event(told) => told.event.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fixture.window.scoped_bytes.load(Ordering::Relaxed), (5..505).map(kept).sum::<usize>());
+}
+
 /// Watchers of a part, those who come back and the reader take the locks at once: nobody waits for ever.
 #[test]
 fn watchers_who_come_back_and_commits_do_not_block_each_other() {
