@@ -36,6 +36,8 @@ use crate::support::rpc::{Rpc, until};
 
 #[path = "etcd/crash.rs"]
 mod crash;
+#[path = "etcd/freshness.rs"]
+mod freshness;
 #[path = "etcd/keeping.rs"]
 mod keeping;
 mod support;
@@ -281,12 +283,14 @@ fn control_planes_that_start_at_once_are_one() {
     assert_eq!(sidecars[0].check.check(&question()).unwrap().decision(), pb::Decision::Allow);
 }
 
-fn set_policy(admin: &Rpc, statements: &str) {
+/// Changes the policy; gives the token of the revision.
+fn set_policy(admin: &Rpc, statements: &str) -> String {
     let (name, statements) = ("Readers".to_owned(), statements.to_owned());
     let policy = pb::Policy { id: POLICY.to_owned(), name, statements, ..pb::Policy::default() };
     let (account, policy) = (ACCOUNT.to_owned(), Some(policy));
     let update = pb::UpdatePolicyRequest { account, policy, ..pb::UpdatePolicyRequest::default() };
-    admin.wait(PolicyServiceClient::new(admin.channel()).update_policy(admin.request(update))).expect("acknowledged");
+    let answer = admin.wait(PolicyServiceClient::new(admin.channel()).update_policy(admin.request(update)));
+    answer.expect("acknowledged").into_inner().revision_token
 }
 
 #[test]
