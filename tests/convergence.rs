@@ -1,9 +1,10 @@
 //! Sidecars never drift: whatever is committed, and however streams break, a sidecar ends at what the store has.
 //!
 //! A store is changed at random while sidecars follow it through a [`Weather`] that refuses, cuts, doubles, loses and alters
-//! events. Sidecars and control planes are begun anew, the log is compacted, clocks jump. After each round it is quiet, and then each sidecar has the
-//! digest of its scope of the store, and decides as a build from nothing does, and as the reference does. Everything that is
-//! chosen is chosen from a seed, which is printed; the tasks of the runtime take their own turns.
+//! events. Sidecars and control planes are begun anew, the log is compacted, clocks jump. At no time does a sidecar say of what it
+//! has that it was the newest after it was not. After each round it is quiet, and then each sidecar has the digest of its scope of the
+//! store, and decides as a build from nothing does, and as the reference does. Everything that is chosen is chosen from a seed, which
+//! is printed; the tasks of the runtime take their own turns.
 //!
 //! `DOORWARD_MUTATIONS=10000 DOORWARD_SEED=7 cargo test --release --test convergence -- --nocapture`
 
@@ -41,6 +42,7 @@ use reference::moves::moved;
 use reference::{Reference, engine};
 use seeded::Seeded;
 use sidecar::Sidecar;
+use tokio::time::Instant;
 use weather::{Clocks, Planes, Weather};
 
 /// Commits, where the environment says nothing.
@@ -92,6 +94,8 @@ struct Run {
     planes: Planes,
     sidecars: Vec<Sidecar>,
     seeded: Seeded,
+    /// Until when each revision was the newest.
+    newest_until: BTreeMap<Revision, Instant>,
     seen: Seen,
 }
 
@@ -105,6 +109,8 @@ struct Seen {
     planes: usize,
     jumps: usize,
     compactions: usize,
+    /// Sidecars that were behind, and said how long.
+    behind: usize,
     asked: usize,
 }
 
@@ -115,7 +121,8 @@ impl Run {
         let store: Arc<dyn Store> = Arc::new(memory::open().expect("a store in memory"));
         let clocks = Clocks::default();
         let planes = Planes::new(Arc::clone(&store), clocks.clock());
-        Self { store, clocks, planes, sidecars: Vec::new(), seeded: Seeded::new(seed), seen: Seen::default() }
+        let (sidecars, seeded, seen) = (Vec::new(), Seeded::new(seed), Seen::default());
+        Self { store, clocks, planes, sidecars, seeded, newest_until: BTreeMap::new(), seen }
     }
 
     fn commit(&mut self, edits: &[StoreEdit]) {
@@ -125,7 +132,11 @@ impl Run {
         let (actor, at) = (Actor::system(), self.clocks.now());
         let mutation = Mutation { actor, at, expected: state.revision, request: None, subject, edits };
         match self.store.commit(mutation) {
-            Ok(committed) => self.seen.commits += usize::from(committed.effect == CommitEffect::Changed),
+            Ok(committed) if committed.effect == CommitEffect::Changed => {
+                self.newest_until.insert(state.revision, Instant::now());
+                self.seen.commits += 1;
+            }
+            Ok(_) => {}
             Err(StoreError::Rejected { .. }) => {}
             Err(other) => panic!("{other}"),
         }
@@ -165,6 +176,17 @@ impl Run {
         }
     }
 
+    /// No sidecar says of what it has that it was the newest after it was not.
+    fn claims_are_true(&mut self) {
+        for sidecar in &self.sidecars {
+            let Some((revision, age)) = sidecar.claim() else { continue };
+            let Some(until) = self.newest_until.get(&revision) else { continue };
+            let least = until.elapsed();
+            assert!(age >= least, "{} at {revision} says {age:?}, it is {least:?}: {:?}", sidecar.name, self.seen);
+            self.seen.behind += usize::from(!least.is_zero());
+        }
+    }
+
     /// The store becomes `to`, commit by commit, in stormy weather.
     async fn storm(&mut self, to: &World, pool: &Pool, other: AccountId) {
         self.planes.weather(Weather::Stormy);
@@ -181,6 +203,7 @@ impl Run {
                 self.edit_in_place(to.account, pool);
             }
             self.incident().await;
+            self.claims_are_true();
         }
         // Changes in place have left it elsewhere; the end of a round is a state that compiles.
         let back = edits_between(&self.own_state(other), &to.state, &mut self.seeded);
@@ -282,7 +305,7 @@ async fn sidecars_converge_whatever_happens() {
     }
     let weathered = run.planes.seen();
     println!("{:?} {weathered:?}", run.seen);
-    assert!(run.seen.rounds > 5 && run.seen.asked > 300, "{:?}", run.seen);
+    assert!(run.seen.rounds > 5 && run.seen.asked > 300 && run.seen.behind > 20, "{:?}", run.seen);
     assert!(
         run.seen.restarts * run.seen.crashes * run.seen.planes * run.seen.jumps * run.seen.compactions > 0,
         "{:?}",

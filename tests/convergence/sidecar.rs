@@ -1,6 +1,7 @@
 //! A sidecar as the server makes one, that can be begun anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use doorward::clock::Clock;
 use doorward::model::digest::Digest;
@@ -91,6 +92,12 @@ impl Sidecar {
 
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.side().snapshots.current().expect("a snapshot").snapshot)
+    }
+
+    /// The revision it answers from, and how long ago it says that this was the newest.
+    pub(crate) fn claim(&self) -> Option<(Revision, Duration)> {
+        let current = self.side().snapshots.current().ok()?;
+        Some((current.snapshot.revision(), current.age(self.clock.steady())))
     }
 
     /// The digest of what it answers from.

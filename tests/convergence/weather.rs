@@ -17,6 +17,7 @@ use doorward::store::api::Store;
 use doorward::sync::source::LocalSource;
 use doorward::telemetry::metrics::Metrics;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -33,9 +34,12 @@ pub(crate) enum Weather {
     Stormy,
 }
 
-/// A clock that can jump.
+/// A wall clock that can jump, and the steady time, which is that of the paused clock of the test.
 #[derive(Debug, Clone)]
-pub(crate) struct Clocks(Arc<AtomicI64>);
+pub(crate) struct Clocks {
+    jumped: Arc<AtomicI64>,
+    begun: Instant,
+}
 
 /// The control plane of the moment, and the way to it.
 #[derive(Clone)]
@@ -71,24 +75,29 @@ pub(crate) struct Way {
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self(Arc::new(AtomicI64::new(1_800_000_000)))
+        Self { jumped: Arc::default(), begun: Instant::now() }
     }
 }
 
 impl Clocks {
     pub(crate) fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::from_second(self.0.load(Ordering::SeqCst)).expect("a time")
+        self.steady() + jiff::SignedDuration::from_secs(self.jumped.load(Ordering::SeqCst))
+    }
+
+    fn steady(&self) -> jiff::Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.begun.elapsed()).expect("hours");
+        jiff::Timestamp::from_second(1_800_000_000).expect("a time") + passed
     }
 
     pub(crate) fn clock(&self) -> Clock {
-        let this = self.clone();
-        Clock::from_fn(move || this.now())
+        let [wall, steady] = [self.clone(), self.clone()];
+        Clock::from_hands(move || wall.now(), move || steady.steady())
     }
 
-    /// Up to a day on or back.
+    /// Up to a day on or back, and by more than the storm takes.
     pub(crate) fn jump(&self, seeded: &mut Seeded) {
-        let seconds = i64::try_from(seeded.below(172_800)).expect("a day or two") - 86_400;
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        let seconds = i64::try_from(seeded.below(80_000)).expect("a day") + 6_400;
+        self.jumped.fetch_add(if seeded.below(2) == 0 { seconds } else { -seconds }, Ordering::SeqCst);
     }
 }
 
