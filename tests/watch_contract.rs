@@ -194,12 +194,15 @@ async fn what_was_before_the_control_plane_began_is_told_by_a_reset_but_for_the_
 }
 
 #[tokio::test]
-async fn a_commit_that_is_larger_than_an_event_is_told_by_a_reset() {
+async fn a_commit_that_is_larger_than_an_event_is_told_by_a_reset_to_those_who_see_it() {
     let server = two_accounts();
     let mut watcher = Watcher::open(&server).await;
     watcher.reset().await;
+    let mut other = Watcher::open_with(&server, scope(&[(2, &[])])).await;
+    other.reset().await;
     server.commit((0..20).map(|number| policy(1, number, None, 500_000)));
     assert!(watcher.reset().await.len() > 10);
+    assert_eq!(other.heartbeat().await.revision, server.revision());
     assert_eq!(watcher.contents(), server.contents());
     server.commit([group(1, 9, "")]);
     watcher.catch_up(&server).await;

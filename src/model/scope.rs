@@ -25,7 +25,7 @@ pub enum Environments {
 }
 
 /// Where in a state an object belongs: what decides whether it is in a scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The account; `None` at the global level.
     pub account: Option<AccountId>,

@@ -90,7 +90,7 @@ impl Images {
     pub(super) fn of(&self, scope: &Arc<Scope>, window: &Window) -> Telling {
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         let known = live.get(scope).and_then(Weak::upgrade);
-        if let Some(image) = known.filter(|image| window.reaches(image.origin.revision) && !image.is_gone()) {
+        if let Some(image) = known.filter(|image| window.reaches(image.origin.revision, scope) && !image.is_gone()) {
             return Telling::Shared(image, 0);
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.alone(scope) };

@@ -1,6 +1,6 @@
 //! The window: the commits that a watcher can go on with. What lies before it is told by a reset.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -26,7 +26,7 @@ const BYTES: usize = 64 * 1024 * 1024;
 const SUMMED: usize = 1_024;
 /// Bytes of events that are kept in scopes.
 const SCOPED_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of an event; a commit that comes to more is told by a reset, which is cut into chunks.
+/// Bytes of an event; a commit that comes to more is told by a reset, which is cut into chunks, to those who see a part of it.
 const EVENT_BYTES: usize = 8 * 1024 * 1024;
 
 /// The commits that a watcher can go on with.
@@ -79,6 +79,8 @@ pub(super) struct Commit {
     fresh: Moment,
     digest: Digest,
     everything: Encoded,
+    /// Whether it comes to more than an event may have: what it changes is not kept then.
+    is_too_large: bool,
     scoped: Mutex<Scoped>,
 }
 
@@ -155,9 +157,11 @@ impl Window {
         revision >= ring.start && digest.zip(known).is_none_or(|(has, known)| has == known)
     }
 
-    /// Whether changes lead from `revision` on.
-    pub(super) fn reaches(&self, revision: Revision) -> bool {
-        revision >= self.read().start
+    /// Whether changes lead from `revision` on in a scope.
+    pub(super) fn reaches(&self, revision: Revision, scope: &Scope) -> bool {
+        let ring = self.read();
+        let mut after = ring.commits.iter().rev().take_while(|commit| commit.revision > revision);
+        revision >= ring.start && !after.any(|commit| commit.is_untold(scope))
     }
 
     /// The digest of the head in a scope, if the head is at `revision`.
@@ -167,6 +171,9 @@ impl Window {
     }
 
     fn told(&self, commit: &Commit, scope: &Arc<Scope>) -> Next {
+        if commit.is_untold(scope) {
+            return Next::TooOld;
+        }
         if scope.is_everything() {
             return Next::Event(commit.told(commit.everything.clone()));
         }
@@ -220,12 +227,8 @@ impl Ring {
 
     /// Adds a commit; gives the bytes of the scoped events that are not kept any more.
     fn push(&mut self, commit: Commit, sums: Sums) -> usize {
-        let size = commit.everything.len();
-        if size > EVENT_BYTES {
-            return self.begin_anew(commit.revision, sums);
-        }
         self.sums = sums;
-        self.bytes += size;
+        self.bytes += commit.everything.len();
         self.commits.push_back(Arc::new(commit));
         let mut freed = 0;
         while self.commits.len() > COMMITS || self.bytes > BYTES {
@@ -294,10 +297,23 @@ impl Commit {
         let (revision, at, changes) = (entry.revision, entry.at, Arc::clone(&entry.changes));
         let digest = sums.whole().digest();
         let scoped = Mutex::new(Scoped { sums: Some(sums), events: HashMap::new() });
-        let mut commit = Self { revision, at, changes, places, fresh, digest, everything: Encoded::default(), scoped };
+        let (everything, is_too_large) = (Encoded::default(), false);
+        let mut commit = Self { revision, at, changes, places, fresh, digest, everything, is_too_large, scoped };
         let before = Revision::new(revision.get().saturating_sub(1));
-        commit.everything = commit.event(&Scope::everything(), before, digest, seal);
+        let event = commit.event(&Scope::everything(), before, digest, seal);
+        if event.len() > EVENT_BYTES {
+            commit.is_too_large = true;
+            commit.changes = Arc::default();
+            commit.places = commit.places.drain(..).collect::<HashSet<_>>().into_iter().collect();
+        } else {
+            commit.everything = event;
+        }
         commit
+    }
+
+    /// Whether it has something in the scope that cannot be told by an event.
+    fn is_untold(&self, scope: &Scope) -> bool {
+        self.is_too_large && self.holds(scope)
     }
 
     const fn told(&self, event: Encoded) -> Told {

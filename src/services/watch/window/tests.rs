@@ -225,7 +225,7 @@ fn watchers_who_come_back_and_commits_do_not_block_each_other() {
 }
 
 #[test]
-fn the_window_is_bounded_in_bytes_and_a_huge_commit_begins_a_new_one() {
+fn the_window_is_bounded_in_bytes_and_a_huge_commit_is_told_by_no_event() {
     let mut fixture = Fixture::new();
     let large = |bytes: usize| {
         let id = crate::model::id::BoundaryId::from_bytes([1; 16]);
@@ -241,8 +241,13 @@ fn the_window_is_bounded_in_bytes_and_a_huge_commit_begins_a_new_one() {
     assert_eq!(kept.filter(|revision| matches!(fixture.next(revision - 1, &all), Next::Event(..))).count(), 8);
     fixture.commit(large(EVENT_BYTES));
     let head = fixture.state.revision.get();
-    assert!(matches!(fixture.next(head - 1, &all), Next::TooOld));
-    assert!(matches!(fixture.next(head, &all), Next::Head));
+    for (scope, sees) in [(&all, true), (&of_account(1), true), (&of_account(2), false)] {
+        assert_eq!(matches!(fixture.next(head - 1, scope), Next::TooOld), sees);
+        assert_eq!(matches!(fixture.next(head - 1, scope), Next::Silent(revision) if revision.get() == head), !sees);
+        assert!(matches!(fixture.next(head, scope), Next::Head));
+        let reaches = |revision| fixture.window.reaches(Revision::new(revision), scope);
+        assert_eq!((reaches(head - 1), reaches(head)), (!sees, true), "nobody begins before what cannot be told");
+    }
     fixture.commit(vec![environment(1, "a")]);
     assert_eq!(fixture.change(head, &all).after, head);
 }
