@@ -121,8 +121,8 @@ impl Run {
         let store: Arc<dyn Store> = Arc::new(memory::open().expect("a store in memory"));
         let clocks = Clocks::default();
         let planes = Planes::new(Arc::clone(&store), clocks.clock());
-        let (sidecars, seeded, seen) = (Vec::new(), Seeded::new(seed), Seen::default());
-        Self { store, clocks, planes, sidecars, seeded, newest_until: BTreeMap::new(), seen }
+        let (sidecars, newest_until) = (Vec::new(), BTreeMap::new());
+        Self { store, clocks, planes, sidecars, seeded: Seeded::new(seed), newest_until, seen: Seen::default() }
     }
 
     fn commit(&mut self, edits: &[StoreEdit]) {
@@ -136,8 +136,7 @@ impl Run {
                 self.newest_until.insert(state.revision, Instant::now());
                 self.seen.commits += 1;
             }
-            Ok(_) => {}
-            Err(StoreError::Rejected { .. }) => {}
+            Ok(_) | Err(StoreError::Rejected { .. }) => {}
             Err(other) => panic!("{other}"),
         }
     }
