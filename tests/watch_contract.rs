@@ -27,6 +27,7 @@ use doorward::proto::doorward::watch_response::Event;
 use doorward::proto::doorward::watch_service_client::WatchServiceClient;
 use doorward::proto::watch_server::watch_service_server::WatchServiceServer;
 use doorward::services::watch::WatchFeed;
+use doorward::store::api::Retention;
 use tonic::{Code, Status};
 
 use crate::control_plane::{InProcess, bearer, fields};
@@ -177,20 +178,57 @@ async fn a_commit_that_is_told_late_says_how_old_it_is() {
     assert_eq!(told.map(|it| seconds(it.age)), [Some(30), Some(20), None]);
 }
 
-/// A control plane that starts later knows nothing of what was before.
+/// A control plane that starts later takes the last commits back, as far as log and audit tell them.
 #[tokio::test]
-async fn what_was_before_the_control_plane_began_is_told_by_a_reset_but_for_the_head() {
+async fn what_was_before_the_control_plane_began_is_gone_on_with_as_far_as_log_and_audit_reach() {
+    let server = two_accounts();
+    let mut known = vec![Watcher::open(&server).await, Watcher::open_with(&server, scope(&[(1, &["dev"])])).await];
+    for watcher in &mut known {
+        watcher.reset().await;
+    }
+    let begun = server.revision();
+    server.commit([policy(1, 1, Some("dev"), 1), group(1, 20, "first"), policy(1, 2, Some("prod"), 1)]);
+    server.commit([group(1, 20, "second"), Edit::Delete(policy(1, 1, Some("dev"), 1).key())]);
+    server.commit([group(2, 21, "")]);
+    server.commit([Edit::Delete(group(1, 20, "").key()), policy(1, 1, Some("dev"), 2)]);
+    let late = server.began_anew();
+    for (watcher, request) in known.into_iter().zip([pb::WatchRequest::default(), scope(&[(1, &["dev"])])]) {
+        let scoped = request.accounts.len() == 1;
+        let mut watcher = watcher.reopen(&late, request).await;
+        let first = watcher.response().await;
+        assert!(first.age.is_some_and(|age| age.seconds > 86_400), "nobody knows: {:?}", first.age);
+        let mut events = vec![first.event.clone().unwrap()];
+        watcher.apply(first);
+        while watcher.revision() != Some(server.store.state().revision) {
+            events.push(watcher.step().await);
+        }
+        let changes = events.iter().filter(|event| matches!(event, Event::Change(_))).count();
+        assert_eq!((events.len(), changes), if scoped { (3, 3) } else { (4, 4) }, "{events:?}");
+    }
+    assert_eq!(begun + 4, server.revision());
+}
+
+/// What was compacted away, or is not whole in the audit, is before the window.
+#[tokio::test]
+async fn what_was_before_the_control_plane_began_and_cannot_be_taken_back_is_told_by_a_reset() {
     let server = two_accounts();
     let (store, clock) = (std::sync::Arc::clone(&server.store), server.clock.clock());
-    let late = WatchFeed::new(store, clock, Duration::from_hours(1), server.metrics.clone());
-    let first = async |revision: u64| {
+    let begin = || WatchFeed::new(store.clone(), clock.clone(), Duration::from_hours(1), server.metrics.clone());
+    let first = async |late: WatchFeed, revision: u64| {
         let request = pb::WatchRequest { after: token(&server, revision), ..pb::WatchRequest::default() };
-        let mut client = WatchServiceClient::new(WatchServiceServer::new(late.clone()));
+        let mut client = WatchServiceClient::new(WatchServiceServer::new(late));
         let event = client.watch(request).await.unwrap().into_inner().message().await.unwrap().unwrap();
         event.event.unwrap()
     };
-    assert!(matches!(first(server.revision() - 1).await, Event::Reset(_)));
-    assert!(matches!(first(server.revision()).await, Event::Heartbeat(_)));
+    let keep = Retention { commits: 1, requests: Duration::ZERO, audit: Duration::from_hours(1) };
+    store.compact(&keep, server.clock.now()).unwrap();
+    assert!(matches!(first(begin(), server.revision() - 2).await, Event::Reset(_)), "it is not in the log");
+    assert!(matches!(first(begin(), server.revision() - 1).await, Event::Change(_)));
+    server.commit([Edit::Delete(ObjectKey::Account(account_id(2)))]);
+    assert!(matches!(first(begin(), server.revision() - 1).await, Event::Reset(_)), "the audit has only the account");
+    server.commit([group(1, 20, "")]);
+    assert!(matches!(first(begin(), server.revision() - 1).await, Event::Change(_)));
+    assert!(matches!(first(begin(), server.revision()).await, Event::Heartbeat(_)));
 }
 
 #[tokio::test]

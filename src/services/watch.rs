@@ -8,6 +8,7 @@
 
 mod encoded;
 mod image;
+mod past;
 mod reader;
 mod request;
 mod seal;

@@ -98,6 +98,17 @@ impl InProcess {
     pub fn start_with_heartbeat(heartbeat: Duration) -> Self {
         let clock = HandClock::at("2026-03-02T12:00:00Z");
         let store: Arc<dyn Store> = Arc::new(memory::open().expect("a store in memory"));
+        let this = Self::over(store, clock, heartbeat);
+        this.commit([Edit::Put(Object::Global(shipped_global()))]);
+        this
+    }
+
+    /// Another control plane on the same store, which begins now.
+    pub fn began_anew(&self) -> Self {
+        Self::over(Arc::clone(&self.store), self.clock.clone(), Duration::from_hours(1))
+    }
+
+    fn over(store: Arc<dyn Store>, clock: HandClock, heartbeat: Duration) -> Self {
         let credential = |byte| Credential::from_random(&[byte; RANDOM_BYTES]);
         let (root, other_root, watch) = (credential(1), credential(2), credential(3));
         let credentials = [
@@ -108,9 +119,7 @@ impl InProcess {
         let metrics = Metrics::default();
         let opened = OpenedStore { store: Arc::clone(&store), credentials: credentials.into() };
         let plane = ControlPlane::new(opened, clock.clock(), heartbeat, metrics.clone());
-        let this = Self { store, metrics, clock, root, other_root, watch, plane };
-        this.commit([Edit::Put(Object::Global(shipped_global()))]);
-        this
+        Self { store, metrics, clock, root, other_root, watch, plane }
     }
 
     /// The routes as the first root credential calls them.

@@ -70,11 +70,15 @@ impl Watcher {
     pub async fn step(&mut self) -> Event {
         let response = self.response().await;
         let event = response.event.clone().expect("an event that is known");
-        let step = self.applied.event(response);
-        if let Step::Moved(moved) = step.expect("an event that follows") {
+        self.apply(response);
+        event
+    }
+
+    /// Applies a response as a sidecar does.
+    pub fn apply(&mut self, response: pb::WatchResponse) {
+        if let Step::Moved(moved) = self.applied.event(response).expect("an event that follows") {
             self.state = Some(moved.state);
         }
-        event
     }
 
     /// Every chunk of the reset that is due.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::past::Past;
 use super::seal::Seal;
 use super::window::{COMMITS, Commit, Window};
 use crate::clock::Clock;
@@ -19,6 +20,9 @@ use crate::store::api::{LogEntry, Store, StoreError};
 const BATCH: usize = 256;
 /// Before a store that could not be read is asked again, where nothing is committed in between.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The age of what was the newest at a time that is not known: whoever was told it before knows better.
+const LONG: Duration = Duration::from_hours(365 * 24);
 
 /// Reads the commits of a store.
 pub(super) struct Reader {
@@ -45,14 +49,21 @@ struct Failed;
 // === impl Reader ===
 
 impl Reader {
-    /// A reader from the store's head on, and the window that it fills.
+    /// A reader from the store's head on, and the window that it fills: with the last commits before that at first.
     pub(super) fn new(store: Arc<dyn Store>, clock: Clock, seal: Seal) -> (Self, Arc<Window>) {
         // The head is watched before the state is looked at: no commit falls in between.
         let watched = store.watch();
-        let Head { state, fresh } = Head::of(&*store, &clock);
-        let state = State::clone(&state);
+        let head = Head::of(&*store, &clock);
+        let Past { state, entries } = Past::of(&*store, &head.state);
         let window = Arc::new(Window::new(state.revision, state.sums().clone(), seal.clone()));
-        (Self { store, window: Arc::clone(&window), head: watched, state, fresh, clock, seal }, window)
+        // Until when a commit of before was the newest is not known.
+        let fresh = head.fresh.before(LONG);
+        let mut reader = Self { store, window: Arc::clone(&window), head: watched, state, fresh, clock, seal };
+        if !entries.iter().all(|entry| reader.add(entry, &head)) {
+            reader.restart(&head);
+        }
+        reader.fresh = head.fresh;
+        (reader, window)
     }
 
     /// Reads for as long as there is a store.

@@ -23,7 +23,7 @@ pub(super) const COMMITS: usize = 10_000;
 /// Bytes of events that are kept.
 const BYTES: usize = 64 * 1024 * 1024;
 /// Commits whose sums are kept: those that a watcher of a part of the state can go on with.
-const SUMMED: usize = 1_024;
+pub(super) const SUMMED: usize = 1_024;
 /// Bytes of events that are kept in scopes.
 const SCOPED_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of an event; a commit that comes to more is told by a reset, which is cut into chunks, to those who see a part of it.
