@@ -1,6 +1,7 @@
 //! What `[store]` and `[store.etcd]` mean.
 
-use super::{Engine, InvalidConfig, Resolver, is_loopback};
+use super::resolver::Resolver;
+use super::{Engine, InvalidConfig, is_loopback};
 use crate::config::raw::RawEtcd;
 use crate::store::etcd::{EtcdConfig, EtcdIdentity, EtcdUser};
 
@@ -14,7 +15,7 @@ const PREFIX_BYTES: usize = 256;
 /// # Errors
 /// All that is wrong with them.
 pub fn resolve_etcd(raw: RawEtcd) -> Result<EtcdConfig, InvalidConfig> {
-    let mut resolver = Resolver { problems: Vec::new() };
+    let mut resolver = Resolver::default();
     match (resolver.etcd(raw), resolver.problems.is_empty()) {
         (Some(config), true) => Ok(config),
         _ => Err(InvalidConfig(resolver.problems)),
