@@ -277,6 +277,17 @@ async fn a_watcher_that_is_too_slow_begins_anew_and_delays_nobody() {
     assert_eq!(slow.contents(), server.contents());
 }
 
+/// Whoever waits for an answer goes before the telling of many (`services::right_of_way`).
+#[tokio::test(start_paused = true)]
+async fn an_administrative_call_has_the_right_of_way_before_many_watchers() {
+    let server = two_accounts();
+    let way = server.feed().right_of_way();
+    assert_eq!(way.give(PATIENCE).await, PATIENCE);
+    server.account("Harbour").await;
+    assert!(way.give(PATIENCE).await < PATIENCE, "its answer is on its way");
+    assert_eq!(way.give(PATIENCE).await, PATIENCE);
+}
+
 // === Scope (sentence 6) ===
 
 #[tokio::test]

@@ -61,6 +61,8 @@ pub struct Newest {
     pub state: Option<(StoreId, Arc<State>)>,
     /// The revision last known to be the newest, and when that was known.
     pub confirmed: Option<(Revision, Moment)>,
+    /// The latest moment at which the newest revision of the store was known, and that revision: it holds for all behind it.
+    pub known: Option<(Revision, Moment)>,
     /// When the change that led to the state was committed, by the control plane's clock.
     pub committed: Option<jiff::Timestamp>,
     /// The control plane's signature of the state; empty where it does not sign.
@@ -107,10 +109,13 @@ enum StreamEnded {
 // === impl Newest ===
 
 impl Newest {
-    /// Notes that `revision` was the newest at `moment`. What was known before holds for all that comes behind it, too.
+    /// Notes that `revision`, which is what there is, was the newest at `moment`.
     fn confirm(&mut self, revision: Revision, moment: Moment) {
-        let before = self.confirmed.filter(|(before, _)| *before <= revision).map(|(_, moment)| moment);
-        self.confirmed = Some((revision, before.map_or(moment, |before| before.max(moment))));
+        let known = self.known.filter(|(_, known)| *known > moment).unwrap_or((revision, moment));
+        self.known = Some(known);
+        // Where a stream goes back to an older revision, that is not fresher for what is known of a later one.
+        let fresh = if known.0 <= revision { known.1 } else { moment };
+        self.confirmed = Some((revision, fresh));
     }
 }
 
@@ -210,7 +215,7 @@ impl<S: WatchSource> Follower<S> {
                 Step::Moved(Moved { store, state, committed, age, signature }) => {
                     // What was known of another store says nothing of this one.
                     if newest.state.as_ref().is_some_and(|(before, _)| *before != store) {
-                        newest.confirmed = None;
+                        newest.known = None;
                     }
                     newest.confirm(state.revision, arrived.before(age));
                     (newest.committed, newest.signature) = (committed, signature);

@@ -32,9 +32,10 @@ impl Encoded {
 
     /// The same event for a watcher to whom it is so old.
     pub(super) fn aged(self, age: Duration) -> Self {
-        let told = Some(age).filter(|age| !age.is_zero());
-        // What is too long to be told is hundreds of billions of years.
-        Self { age: told.and_then(|age| age.try_into().ok()), ..self }
+        // The longest there is, where it is longer: nothing would be no age at all.
+        let longest = prost_types::Duration { seconds: i64::MAX, nanos: 0 };
+        let told = (!age.is_zero()).then(|| age.try_into().unwrap_or(longest));
+        Self { age: told, ..self }
     }
 
     /// The event again.

@@ -23,6 +23,8 @@ use crate::store::api::Store;
 const CHUNK_BYTES: usize = 512 * 1024;
 /// Images at once: a whole state in memory each. Who comes when there are so many is told alone.
 const IMAGES: usize = 8;
+/// Watchers at once that are told alone because they were too slow for an image: two chunks in memory each.
+const SLOW: usize = 64;
 /// How long an image is kept for a watcher that does not read it.
 const LIFE: Duration = Duration::from_mins(5);
 
@@ -34,6 +36,7 @@ pub(super) struct Images {
     /// Those that somebody reads.
     live: Mutex<HashMap<Arc<Scope>, Weak<Image>>>,
     places: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
 }
 
 /// How a watcher is told a whole state.
@@ -82,7 +85,14 @@ pub(super) enum Part {
 
 impl Images {
     pub(super) fn new(store: Arc<dyn Store>, clock: Clock, seal: Seal) -> Self {
-        Self { store, clock, seal, live: Mutex::default(), places: Arc::new(Semaphore::new(IMAGES)) }
+        Self {
+            store,
+            clock,
+            seal,
+            live: Mutex::default(),
+            places: Arc::new(Semaphore::new(IMAGES)),
+            slow: Arc::new(Semaphore::new(SLOW)),
+        }
     }
 
     /// A telling of a scope from which the window leads on: from an image that others read, from a new one of the head, or
@@ -93,7 +103,7 @@ impl Images {
         if let Some(image) = known.filter(|image| window.reaches(image.origin.revision, scope) && !image.is_gone()) {
             return Telling::Shared(image, 0);
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.alone(scope) };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.alone(scope, None) };
         let (state, fresh) = self.head();
         let image = Image::begin(state, fresh, Arc::clone(scope), self.seal.clone(), place);
         live.retain(|_, image| image.strong_count() > 0);
@@ -101,10 +111,17 @@ impl Images {
         Telling::Shared(image, 0)
     }
 
-    /// A telling of a scope at the pace of its reader, however slow that is.
-    pub(super) fn alone(&self, scope: &Arc<Scope>) -> Telling {
+    /// The same for a watcher that was too slow for an image: at its own pace, unless there are many like it.
+    pub(super) fn of_slow(&self, scope: &Arc<Scope>, window: &Window) -> Telling {
+        match Arc::clone(&self.slow).try_acquire_owned() {
+            Ok(place) => self.alone(scope, Some(place)),
+            Err(_) => self.of(scope, window),
+        }
+    }
+
+    fn alone(&self, scope: &Arc<Scope>, place: Option<OwnedSemaphorePermit>) -> Telling {
         let (state, fresh) = self.head();
-        alone(state, fresh, Arc::clone(scope), self.seal.clone())
+        alone(state, fresh, Arc::clone(scope), self.seal.clone(), place)
     }
 
     fn head(&self) -> (Arc<State>, Moment) {
@@ -139,14 +156,22 @@ impl Telling {
 }
 
 /// Tells one watcher at its own pace; it ends when the watcher is gone.
-fn alone(state: Arc<State>, fresh: Moment, scope: Arc<Scope>, seal: Seal) -> Telling {
+fn alone(
+    state: Arc<State>,
+    fresh: Moment,
+    scope: Arc<Scope>,
+    seal: Seal,
+    place: Option<OwnedSemaphorePermit>,
+) -> Telling {
     let (out, told) = mpsc::channel(1);
     let origin = Origin { revision: state.revision, fresh };
     tokio::spawn(async move {
-        for chunk in encoded(&state, &scope, &seal) {
-            if out.send(chunk).await.is_err() {
-                return;
-            }
+        let _place = place;
+        let mut chunks = encoded(&state, &scope, &seal);
+        // None is made before there is room for it.
+        while let Ok(room) = out.reserve().await {
+            let Some(chunk) = chunks.next() else { return };
+            room.send(chunk);
         }
     });
     Telling::Alone(origin, told)

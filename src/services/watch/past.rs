@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::window::SUMMED;
 use crate::model::audit::{AuditEvent, AuditedChange};
@@ -15,8 +16,11 @@ use crate::store::api::{LogEntry, Store, StoreError};
 
 /// Commits that are read at a time. A large one is most often the last that is read.
 const BATCH: usize = 8;
-/// Changes that are taken back, about: it is done before anybody is served.
+/// Changes that are taken back, about: all of them are in memory at once.
 const CHANGES: usize = 4_096;
+
+/// How long it may take: nobody is served before.
+const TIME: Duration = Duration::from_secs(2);
 
 /// The last commits of a store, and the state that they follow.
 pub(super) struct Past {
@@ -46,13 +50,16 @@ impl Past {
     }
 
     fn read(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        let start = store.log_start()?;
+        let (start, end) = (store.log_start()?, Instant::now() + TIME);
         let mut changes = 0;
-        while self.state.revision > start && self.entries.len() < SUMMED && changes < CHANGES {
+        while self.state.revision > start && self.entries.len() < SUMMED && changes < CHANGES && Instant::now() < end {
             let to = self.state.revision;
             let from = Revision::new(to.get().saturating_sub(BATCH as u64)).max(start);
             let audit = store.audit_after(from, BATCH)?;
-            if !audit.iter().any(|event| event.revision == to && is_whole(event)) {
+            // What is in the audit in part may be a large import, which is not read in vain.
+            let parts = audit.iter().filter(|event| event.revision <= to && !is_whole(event));
+            let from = parts.map(|event| event.revision).max().unwrap_or(from).max(from);
+            if from == to {
                 return Ok(());
             }
             let log = store.changes_after(from, BATCH)?;

@@ -141,6 +141,7 @@ impl Reader {
                 return false;
             }
         }
+        self.state.revision = entry.revision;
         if entry.revision == head.state.revision && !self.agrees(head) {
             return false;
         }

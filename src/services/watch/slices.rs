@@ -26,6 +26,16 @@ pub(super) struct Slices {
     others: Box<[watch::Sender<()>]>,
 }
 
+/// What a turn of all slices had so far.
+#[derive(Debug, Default)]
+struct Turn {
+    slices: usize,
+    /// Whether the watchers are in more than one slice.
+    is_many: bool,
+    /// How long calls may hold it up yet.
+    patience: Duration,
+}
+
 // === impl Slices ===
 
 impl Slices {
@@ -48,24 +58,19 @@ impl Slices {
     /// Wakes everybody whenever `head` moves, for as long as somebody may move it. Where it moves while they are woken, it goes on
     /// round and does not begin anew, so that nobody is always the last. Where there is more than one slice, each gives way to calls.
     pub(super) async fn wake<T>(&self, mut head: watch::Receiver<T>, right_of_way: &RightOfWay) {
-        let mut round = self.all().enumerate().cycle();
+        let mut round = self.all().cycle();
         while head.changed().await.is_ok() {
-            let is_one = self.all().filter(|slice| slice.receiver_count() > 0).nth(1).is_none();
-            let mut patience = PATIENCE;
             let mut left = self.count();
+            let mut turn = Turn::default();
             while left > 0 {
                 left -= 1;
-                let Some((place, slice)) = round.next() else { return };
-                if place == 0 {
-                    patience = PATIENCE;
-                }
+                let Some(slice) = round.next() else { return };
                 // A slice without watchers takes nobody's time.
                 if slice.receiver_count() == 0 {
+                    turn.slices += 1;
                     continue;
                 }
-                if !is_one {
-                    patience = right_of_way.give(patience).await;
-                }
+                turn.give_way(self, right_of_way).await;
                 slice.send_replace(());
                 task::yield_now().await;
                 if head.has_changed().unwrap_or(false) {
@@ -82,6 +87,22 @@ impl Slices {
 
     fn count(&self) -> usize {
         1 + self.others.len()
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    /// Lets calls go before the next slice.
+    async fn give_way(&mut self, slices: &Slices, right_of_way: &RightOfWay) {
+        if self.slices.is_multiple_of(slices.count()) {
+            self.is_many = slices.all().filter(|slice| slice.receiver_count() > 0).nth(1).is_some();
+            self.patience = PATIENCE;
+        }
+        self.slices += 1;
+        if self.is_many {
+            self.patience = right_of_way.give(self.patience).await;
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Watcher {
                 }
                 Phase::Slow => {
                     self.shared.metrics.watch_reset();
-                    self.phase = Phase::Resetting(self.shared.images.alone(&self.scope));
+                    self.phase = Phase::Resetting(self.shared.images.of_slow(&self.scope, &self.shared.window));
                 }
                 Phase::Resetting(telling) => match telling.next().await {
                     Part::Chunk(chunk) => {

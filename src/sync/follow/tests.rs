@@ -301,7 +301,10 @@ async fn what_comes_late_makes_nothing_fresher_and_what_was_known_stays_known() 
     let other = reset(StoreId::random(), &state(1, furnished()));
     assert_eq!(confirmed(vec![aged(first(), 5), aged(other, 9)]).await, (1, 9), "of another store nothing is known");
     let older = reset(store_id(), &state(1, furnished()));
-    assert_eq!(confirmed(vec![aged(first(), 9), aged(empty_change(2, 1), 5), aged(older, 7)]).await, (1, 7));
+    let back = vec![aged(first(), 9), aged(empty_change(2, 1), 5), aged(older, 7)];
+    assert_eq!(confirmed(back.clone()).await, (1, 7));
+    let again = [back, vec![aged(empty_change(2, 1), 6)]].concat();
+    assert_eq!(confirmed(again).await, (2, 5), "what was known of a revision is known when it comes again");
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,6 +95,22 @@ async fn those_who_begin_together_read_the_same_image() {
 }
 
 #[tokio::test]
+async fn so_many_slow_watchers_are_told_alone_and_the_others_with_each_other() {
+    let fixture = Fixture::new(2);
+    let slow = || {
+        let scope = Scope::of([(account_id(1), Environments::All)].into());
+        fixture.images.of_slow(&Arc::new(scope), &fixture.window)
+    };
+    let alone: Vec<_> = (0..SLOW).map(|_| slow()).collect();
+    assert!(alone.iter().all(|telling| matches!(telling, Telling::Alone(..))));
+    assert!(matches!(slow(), Telling::Shared(..)));
+    drop(alone);
+    while !matches!(slow(), Telling::Alone(..)) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn an_image_whose_writing_breaks_off_is_given_up() {
     let fixture = Fixture::new(2);
     let place = Arc::clone(&fixture.images.places).try_acquire_owned().unwrap();
