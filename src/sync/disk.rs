@@ -27,10 +27,12 @@ use crate::signature::Statement;
 use crate::threads::Threads;
 
 mod lock;
+mod mark;
 mod reading;
 
 pub use lock::FolderInUse;
 
+use mark::Mark;
 use reading::Reading;
 
 /// The first bytes of a file.
@@ -193,10 +195,7 @@ impl SavedSnapshot {
         if !self.is_signed(&moved, &header.signature) {
             return Err(Unusable::Unsigned(path));
         }
-        let found = moved.state.revision;
-        if let Some(kept) = self.mark(moved.store)?.filter(|kept| *kept > found && !self.accepts_older) {
-            return Err(Unusable::Older { path, found, kept });
-        }
+        self.check_newest(RevisionToken { store: moved.store, revision: moved.state.revision }, path)?;
         let confirmed = Moment::from_nanoseconds(header.confirmed);
         Ok(Some(Kept { store: moved.store, state: moved.state, confirmed, signature: header.signature }))
     }
@@ -208,13 +207,10 @@ impl SavedSnapshot {
     /// kept.
     pub fn save(&self, served: &Served) -> Result<(), Unusable> {
         let path = self.path(FILE_NAMES);
-        let revision = served.state.revision;
-        if let Some(kept) = self.mark(served.store)?.filter(|kept| *kept > revision && !self.accepts_older) {
-            return Err(Unusable::Older { path, found: revision, kept });
-        }
+        let token = RevisionToken { store: served.store, revision: served.state.revision };
+        self.check_newest(token, path.clone())?;
         self.replace(FILE_NAMES, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
-        let token = RevisionToken { store: served.store, revision };
-        let written = self.replace(MARK_NAMES, |out| write!(out, "{token}"));
+        let written = self.replace(MARK_NAMES, |out| write!(out, "{}", Mark(token)));
         written.map_err(|source| Unusable::Io { path: self.path(MARK_NAMES), source })
     }
 
@@ -226,18 +222,31 @@ impl SavedSnapshot {
         verifier.verifies(&Statement { token, scope, digest }, signature)
     }
 
-    /// The newest revision of this store that was ever kept. A mark that cannot be read is not none: it is what refuses an
-    /// old file.
-    fn mark(&self, store: StoreId) -> Result<Option<Revision>, Unusable> {
+    /// Refuses what is older than what was kept of the same store, unless that is asked for.
+    fn check_newest(&self, token: RevisionToken, path: PathBuf) -> Result<(), Unusable> {
+        let RevisionToken { store, revision: found } = token;
+        match self.mark()? {
+            Some(kept) if kept.store == store && kept.revision > found && !self.accepts_older => {
+                Err(Unusable::Older { path, found, kept: kept.revision })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The newest revision that was ever kept. A mark that cannot be read is not none: it is what refuses an old file.
+    fn mark(&self) -> Result<Option<RevisionToken>, Unusable> {
         let path = self.path(MARK_NAMES);
-        let text = match std::fs::read_to_string(&path) {
+        let bytes = match std::fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Unusable::Io { path, source }),
-            Ok(text) => text,
+            Ok(bytes) => bytes,
         };
-        match text.trim().parse::<RevisionToken>() {
-            Ok(token) => Ok((token.store == store).then_some(token.revision)),
-            Err(problem) => Err(Unusable::Damaged { path, problem: format!("it {problem}") }),
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(Mark(token)) => Ok(Some(token)),
+            Err(problem) => {
+                let problem = format!("{problem}; delete it if the snapshot beside it is the one that was kept last");
+                Err(Unusable::Damaged { path, problem })
+            }
         }
     }
 

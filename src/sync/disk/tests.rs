@@ -230,7 +230,7 @@ fn the_mark_is_written_beside_the_snapshot_and_not_over_it() {
     fs::create_dir(&draft).unwrap();
     home.saved().replace(MARK_NAMES, |out| write!(out, "{}.7", store_id())).unwrap();
     assert!(draft.is_dir());
-    assert_eq!(home.saved().mark(store_id()).unwrap(), Some(Revision::new(7)));
+    assert_eq!(home.saved().mark().unwrap().map(|mark| mark.revision), Some(Revision::new(7)));
 }
 
 #[test]
@@ -267,6 +267,42 @@ fn a_mark_that_cannot_be_read_is_refused_and_not_taken_for_none() {
     fs::remove_file(&mark).unwrap();
     fs::create_dir(&mark).unwrap();
     assert!(matches!(home.saved().load(), Err(Unusable::Io { .. })));
+}
+
+#[test]
+fn a_mark_of_which_a_bit_is_flipped_or_a_part_is_gone_is_refused() {
+    let home = Home::new();
+    home.saved().save(&served(1_000, furnished())).unwrap();
+    let path = home.saved().path(MARK_NAMES);
+    let good = fs::read(&path).unwrap();
+    let flipped = (0..good.len() * 8).map(|bit| {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    for bytes in flipped.chain((0..good.len()).map(|length| good[..length].to_vec())) {
+        fs::write(&path, &bytes).unwrap();
+        let (mark, text) = (home.saved().mark(), String::from_utf8_lossy(&bytes));
+        assert!(matches!(&mark, Err(Unusable::Damaged { path: told, .. }) if *told == path), "{text}: {mark:?}");
+    }
+    assert!(home.saved().load().is_err(), "what is left of it is not taken for none");
+    fs::write(&path, &good).unwrap();
+    assert_eq!(home.revision(), Some(1_000));
+}
+
+#[test]
+fn a_mark_of_the_version_before_is_read_and_one_of_another_is_not() {
+    let home = Home::new();
+    let path = home.saved().path(MARK_NAMES);
+    fs::write(&path, format!("{}.5", store_id())).unwrap();
+    assert_eq!(home.revision(), Some(5));
+    fs::write(&path, format!("{}.6", store_id())).unwrap();
+    assert!(matches!(home.saved().load(), Err(Unusable::Older { .. })));
+    home.saved().save(&served(6, furnished())).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("mark 2", "mark 3")).unwrap();
+    let refused = home.saved().load().unwrap_err().to_string();
+    assert!(refused.contains("version 3") && refused.contains("delete it"), "{refused}");
 }
 
 #[test]
