@@ -200,6 +200,32 @@ impl SavedSnapshot {
         Ok(Some(Kept { store: moved.store, state: moved.state, confirmed, signature: header.signature }))
     }
 
+    /// The newest revision that was ever kept.
+    ///
+    /// # Errors
+    /// [`Unusable`]: a mark that cannot be read is not none, as it is what refuses an old file.
+    pub fn newest(&self) -> Result<Option<RevisionToken>, Unusable> {
+        let path = self.path(MARK_NAMES);
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Unusable::Io { path, source }),
+            Ok(bytes) => bytes,
+        };
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(Mark(token)) => Ok(Some(token)),
+            Err(problem) => {
+                let problem = format!("{problem}; delete it if the snapshot beside it is the one that was kept last");
+                Err(Unusable::Damaged { path, problem })
+            }
+        }
+    }
+
+    /// Whether an older revision than was kept is asked for.
+    #[must_use]
+    pub const fn accepts_older(&self) -> bool {
+        self.accepts_older
+    }
+
     /// Keeps `served` in place of what was kept before.
     ///
     /// # Errors
@@ -225,28 +251,11 @@ impl SavedSnapshot {
     /// Refuses what is older than what was kept of the same store, unless that is asked for.
     fn check_newest(&self, token: RevisionToken, path: PathBuf) -> Result<(), Unusable> {
         let RevisionToken { store, revision: found } = token;
-        match self.mark()? {
+        match self.newest()? {
             Some(kept) if kept.store == store && kept.revision > found && !self.accepts_older => {
                 Err(Unusable::Older { path, found, kept: kept.revision })
             }
             _ => Ok(()),
-        }
-    }
-
-    /// The newest revision that was ever kept. A mark that cannot be read is not none: it is what refuses an old file.
-    fn mark(&self) -> Result<Option<RevisionToken>, Unusable> {
-        let path = self.path(MARK_NAMES);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Unusable::Io { path, source }),
-            Ok(bytes) => bytes,
-        };
-        match String::from_utf8_lossy(&bytes).parse() {
-            Ok(Mark(token)) => Ok(Some(token)),
-            Err(problem) => {
-                let problem = format!("{problem}; delete it if the snapshot beside it is the one that was kept last");
-                Err(Unusable::Damaged { path, problem })
-            }
         }
     }
 

@@ -180,7 +180,8 @@ impl Default for Metrics {
         registry.register("freshness_waiting", help, waiting.clone());
         let help = "Time to build a snapshot";
         registry.register_with_unit("snapshot_build_duration", help, Unit::Seconds, snapshot_builds.clone());
-        let help = "States no snapshot could be built of; the last good one stayed in use";
+        let help =
+            "States that were refused: not built, or older than what was answered from; the last good one stayed";
         registry.register("snapshot_builds_rejected", help, snapshot_rejected.clone());
         let help = "Bound statements that the catalogue no longer knows; they grant nothing";
         registry.register("snapshot_statements_retired", help, snapshot_retired.clone());

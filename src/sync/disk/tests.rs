@@ -230,7 +230,7 @@ fn the_mark_is_written_beside_the_snapshot_and_not_over_it() {
     fs::create_dir(&draft).unwrap();
     home.saved().replace(MARK_NAMES, |out| write!(out, "{}.7", store_id())).unwrap();
     assert!(draft.is_dir());
-    assert_eq!(home.saved().mark().unwrap().map(|mark| mark.revision), Some(Revision::new(7)));
+    assert_eq!(home.saved().newest().unwrap().map(|mark| mark.revision), Some(Revision::new(7)));
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_mark_of_which_a_bit_is_flipped_or_a_part_is_gone_is_refused() {
     });
     for bytes in flipped.chain((0..good.len()).map(|length| good[..length].to_vec())) {
         fs::write(&path, &bytes).unwrap();
-        let (mark, text) = (home.saved().mark(), String::from_utf8_lossy(&bytes));
+        let (mark, text) = (home.saved().newest(), String::from_utf8_lossy(&bytes));
         assert!(matches!(&mark, Err(Unusable::Damaged { path: told, .. }) if *told == path), "{text}: {mark:?}");
     }
     assert!(home.saved().load().is_err(), "what is left of it is not taken for none");
