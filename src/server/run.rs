@@ -281,7 +281,8 @@ impl Process<'_> {
         }
         if let Some(listener) = metrics {
             let freshness = self.answers_checks().then(|| self.check.freshness.clone());
-            let pages = Pages { metrics: self.check.metrics.clone(), freshness, shutdown: end.clone() };
+            let store = self.control.as_ref().map(ControlPlane::store);
+            let pages = Pages { metrics: self.check.metrics.clone(), freshness, store, shutdown: end.clone() };
             tasks.spawn(async move { TaskEnd::of("metrics", http::serve(listener, pages).await) });
         }
         Ok(file)
