@@ -336,6 +336,7 @@ fn a_sidecar_without_its_control_plane_is_an_error_and_not_a_denial(transport: T
     let mut command = Doorward::command();
     // Nobody listens on port 1, and only root could.
     command.args(["sidecar", "--control-plane", "http://127.0.0.1:1", "--token-file"]).arg(&token);
+    command.arg("--data-directory").arg(folder.path().join("sidecar"));
     let doorward = start(&mut command, folder.path());
     let upstream = EchoServer::start();
     let authz = transport.authz(&doorward, folder.path());

@@ -30,6 +30,7 @@ use doorward::store::api::{Store, StoreError};
 use doorward::store::etcd::{EtcdConfig, EtcdError, EtcdIdentity, EtcdStore, EtcdUser};
 
 use crate::support::etcd::{Cluster, Options};
+use crate::support::http;
 use crate::support::installation::{ACCOUNT, Home, POLICY, Sidecar, question};
 use crate::support::process::{Doorward, PATIENCE};
 use crate::support::rpc::{Rpc, until};
@@ -281,6 +282,26 @@ fn control_planes_that_start_at_once_are_one() {
     set_policy(&admins[1], "DENY settings:schemas:read;");
     everywhere(pb::Decision::Deny, &sidecars[1..]);
     assert_eq!(sidecars[0].check.check(&question()).unwrap().decision(), pb::Decision::Allow);
+}
+
+#[test]
+fn an_outage_of_etcd_is_in_the_log_and_in_the_age_of_the_store() {
+    let Some(mut cluster) = Cluster::start(Options::SINGLE) else { return };
+    let home = Home::new(&cluster);
+    let plane = home.control_plane();
+    let pages = plane.listener("metrics");
+    let staleness = || {
+        let page = http::get(pages, "/metrics").unwrap().text();
+        page.lines().find_map(|line| line.strip_prefix("doorward_store_staleness_seconds ")?.parse::<f64>().ok())
+    };
+    cluster.kill(0);
+    let told = "etcd does not tell its head; the last state is served on and grows stale";
+    let line = plane.wait_for_message(told, PATIENCE);
+    assert!(line.field("error").is_some(), "{line:?}");
+    assert!(staleness() > Some(5.0), "a question is given up after eight seconds: {:?}", staleness());
+    cluster.revive(0);
+    plane.wait_for_message("etcd tells its head again", PATIENCE);
+    until("a young store", || plane.transcript(), || staleness().filter(|age| *age < 3.0));
 }
 
 /// Changes the policy; gives the token of the revision.

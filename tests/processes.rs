@@ -30,6 +30,8 @@ use crate::support::rpc::{Rpc, until};
 mod freshness;
 #[path = "processes/kept.rs"]
 mod kept;
+#[path = "processes/rollback.rs"]
+mod rollback;
 mod support;
 
 const ACCOUNT: &str = "5f0c6d0e-8a1b-4c3d-9e2f-7a6b5c4d3e2f";

@@ -172,6 +172,7 @@ fn the_log_is_compacted_in_the_background_and_a_repeated_request_still_gets_its_
     let page = http::get(control.listener("metrics"), "/metrics").unwrap().text();
     assert!(page.contains("doorward_store_compacted_total{rows=\"log\"} 6"), "{page}");
     assert!(page.contains("doorward_store_log_start 6"), "{page}");
+    assert!(page.contains("doorward_store_staleness_seconds 0.0\n"), "nobody else writes to it: {page}");
     assert_eq!(create_policy(&home.admin(&control), "p-0", "x").unwrap(), first);
 }
 

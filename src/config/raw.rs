@@ -160,7 +160,7 @@ pub struct RawSync {
     /// Folder of the last good snapshot, or `off` [default: the data directory]
     #[arg(id = "snapshot-directory", long, env = "DOORWARD_SNAPSHOT_DIRECTORY", value_name = "DIRECTORY")]
     pub snapshot_directory: Option<PathBuf>,
-    /// Begin with a snapshot on disk although a newer one was there before
+    /// Take an older revision than was kept before, from disk and from the control plane: where its store was put back
     #[arg(id = "accept-older-revision", long, env = "DOORWARD_ACCEPT_OLDER_REVISION", num_args = 0..=1, default_missing_value = "true")]
     pub accept_older_revision: Option<bool>,
     /// File with the public key of the control planes, Ed25519 in PEM: what they did not sign is refused

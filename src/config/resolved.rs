@@ -121,7 +121,7 @@ pub struct UpstreamConfig {
     pub public_key: Option<PathBuf>,
     /// Folder of the last good snapshot, if it is kept.
     pub snapshot_directory: Option<PathBuf>,
-    /// Whether a snapshot on disk is used although a newer one was there before.
+    /// Whether an older revision than was kept before is taken, from disk and from the control plane.
     pub accepts_older_revision: bool,
     /// After which a stream is opened anew, about.
     pub stream_lifetime: Duration,

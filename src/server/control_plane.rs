@@ -21,7 +21,7 @@ use crate::services::sidecars::SidecarRegistry;
 use crate::services::watch::WatchFeed;
 use crate::signature::Signer;
 use crate::snapshot::handle::SnapshotHandle;
-use crate::store::api::Retention;
+use crate::store::api::{Retention, Store};
 use crate::telemetry::metrics::Metrics;
 
 /// The administrative side of a process.
@@ -61,6 +61,12 @@ impl ControlPlane {
     #[must_use]
     pub fn beside(self, checks: SnapshotHandle) -> Self {
         Self { checks, ..self }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store.store)
     }
 
     /// What the check side of this process is served from. It goes on while the process drains.

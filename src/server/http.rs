@@ -1,5 +1,7 @@
 //! The metrics listener: `/metrics`, `/livez`, `/readyz`.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -9,18 +11,21 @@ use tokio::net::TcpListener;
 
 use super::shutdown::ShutdownSignal;
 use crate::services::freshness::Freshness;
+use crate::store::api::Store;
 use crate::telemetry::metrics::Metrics;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What the pages show.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pages {
     /// Every series.
     pub metrics: Metrics,
     /// Of the snapshots; `None` in a role that answers no checks: it is ready once it listens.
     pub freshness: Option<Freshness>,
+    /// The store, in a role that has one.
+    pub store: Option<Arc<dyn Store>>,
     /// A process that drains is not ready.
     pub shutdown: ShutdownSignal,
 }
@@ -43,6 +48,9 @@ pub async fn serve(listener: TcpListener, pages: Pages) -> std::io::Result<()> {
 async fn metrics(State(pages): State<Pages>, headers: HeaderMap) -> impl IntoResponse {
     if let Some(freshness) = &pages.freshness {
         freshness.show_age();
+    }
+    if let Some(store) = &pages.store {
+        pages.metrics.store_staleness(store.staleness());
     }
     let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (format, text) = if accepted.any(|types| types.contains("application/openmetrics-text")) {

@@ -26,7 +26,7 @@ use crate::proto::watch_server::watch_service_server::WatchServiceServer;
 use crate::signature::{InvalidKey, Signer, Verifier};
 use crate::snapshot::handle::SnapshotHandle;
 use crate::sync::apply::Trust;
-use crate::sync::disk::SavedSnapshot;
+use crate::sync::disk::{FolderInUse, SavedSnapshot};
 use crate::sync::follow::{Identity, StreamLimits};
 use crate::sync::source::{LocalSource, RemoteSource};
 use crate::telemetry::metrics::Metrics;
@@ -68,6 +68,9 @@ pub enum ServerError {
     /// A key.
     #[error(transparent)]
     Key(#[from] InvalidKey),
+    /// The folder of the snapshot.
+    #[error(transparent)]
+    Folder(#[from] FolderInUse),
     /// The control plane's address.
     #[error("the control planes `{urls}` cannot be addressed")]
     Upstream {
@@ -117,7 +120,9 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     let clock = Clock::system();
     let metrics = Metrics::default();
     let signer = config.signing_key.as_deref().map(Signer::from_file).transpose()?;
-    // Nothing is bound before the store is open: a second process on the same data must not answer for a moment.
+    // Nothing is bound before the store is open, or the folder of the snapshot is this process's: a second process on the
+    // same data must not answer for a moment.
+    let upstream = config.upstream.as_ref().map(|upstream| follows(upstream, config.heartbeat)).transpose()?;
     let control = match role {
         Role::Sidecar => None,
         Role::Serve | Role::ControlPlane => Some(open_store(&config.store, &clock).await?),
@@ -134,13 +139,8 @@ pub async fn run(config: Config, role: Role, started: impl FnOnce(&Addresses) + 
     if let Some(control) = &control {
         control.compact(&config.store.keep, &mut background);
     }
-    let leaving = match (&config.upstream, &control) {
-        (Some(upstream), _) => {
-            let source = RemoteSource::new(&upstream.control_planes, upstream.token_file.clone())
-                .map_err(|source| ServerError::Upstream { urls: upstream.control_planes.join(", "), source })?;
-            let following = following(upstream, config.heartbeat)?;
-            Some(check.follow(source, following, &mut background))
-        }
+    let leaving = match (upstream, &control) {
+        (Some((source, following)), _) => Some(check.follow(source, following, &mut background)),
         (None, Some(control)) if role == Role::Serve => {
             let limits = StreamLimits::for_heartbeat(config.heartbeat);
             let identity = Identity { client: "this process".to_owned(), ..identity() };
@@ -166,16 +166,20 @@ fn identity() -> Identity {
     Identity { instance: uuid::Uuid::new_v4().to_string(), ..Identity::default() }
 }
 
-fn following(upstream: &UpstreamConfig, heartbeat: Duration) -> Result<Following, ServerError> {
+/// Whom a sidecar follows, and how. From here on the folder of its snapshot is its own.
+fn follows(upstream: &UpstreamConfig, heartbeat: Duration) -> Result<(RemoteSource, Following), ServerError> {
+    let source = RemoteSource::new(&upstream.control_planes, upstream.token_file.clone())
+        .map_err(|source| ServerError::Upstream { urls: upstream.control_planes.join(", "), source })?;
     let client = upstream.name.as_ref().map_or_else(|| format!("sidecar {}", std::process::id()), ToString::to_string);
     let accounts = from_scope(&upstream.scope);
     let spelled = accounts.iter().map(|it| format!("{}/{}", it.account, it.environments.join("/"))).collect();
     let directory = upstream.snapshot_directory.clone();
-    let saved = directory.map(|folder| SavedSnapshot::new(folder, spelled, upstream.accepts_older_revision));
+    let saved = directory.map(|folder| SavedSnapshot::new(folder, spelled, upstream.accepts_older_revision).locked());
     let limits = StreamLimits { lifetime: upstream.stream_lifetime, ..StreamLimits::for_heartbeat(heartbeat) };
     let verifier = upstream.public_key.as_deref().map(Verifier::from_file).transpose()?;
     let trust = verifier.map(|verifier| Trust { verifier, scope: upstream.scope.clone() });
-    Ok(Following { identity: Identity { client, accounts, ..identity() }, limits, saved, trust })
+    let identity = Identity { client, accounts, ..identity() };
+    Ok((source, Following { identity, limits, saved: saved.transpose()?, trust }))
 }
 
 // === impl Process ===
@@ -277,7 +281,8 @@ impl Process<'_> {
         }
         if let Some(listener) = metrics {
             let freshness = self.answers_checks().then(|| self.check.freshness.clone());
-            let pages = Pages { metrics: self.check.metrics.clone(), freshness, shutdown: end.clone() };
+            let store = self.control.as_ref().map(ControlPlane::store);
+            let pages = Pages { metrics: self.check.metrics.clone(), freshness, store, shutdown: end.clone() };
             tasks.spawn(async move { TaskEnd::of("metrics", http::serve(listener, pages).await) });
         }
         Ok(file)

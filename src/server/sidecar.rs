@@ -27,7 +27,7 @@ use crate::sync::apply::{Applied, Trust};
 use crate::sync::disk::{Kept, SavedSnapshot};
 use crate::sync::follow::{Follower, Identity, Newest, Refused, StreamLimits};
 use crate::sync::keep::Keeper;
-use crate::sync::publish::{Publisher, Served};
+use crate::sync::publish::{Past, Publisher, Served};
 use crate::sync::report::{Reporter, leave};
 use crate::sync::source::WatchSource;
 use crate::telemetry::metrics::Metrics;
@@ -99,7 +99,8 @@ impl CheckSide {
             refused: refusals,
             newest: states.clone(),
         };
-        let publisher = self.publisher(states, refused.clone());
+        let past = saved.as_ref().map(|saved| past(saved, kept.as_ref())).unwrap_or_default();
+        let publisher = self.publisher(states, refused.clone(), past);
         let applied = Applied::begin(kept.as_ref().map(|kept| (kept.store, Arc::clone(&kept.state))), trust);
         if let Some(Kept { store, state, confirmed, signature }) = kept {
             let confirmed = Some((state.revision, self.clock.steady_at(confirmed)));
@@ -113,18 +114,21 @@ impl CheckSide {
         spawn(tasks, "reporter", reporter.run());
         let freshness = self.freshness.clone();
         spawn(tasks, "staleness watcher", async move { freshness.watch_staleness().await });
-        let keeper = saved.map(|saved| Keeper {
-            saved,
-            served: self.served.subscribe(),
-            ending: ended,
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-        });
-        let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
+        let keeping = saved.map(|saved| tokio::spawn(self.keeper(saved, ended).run()));
         Leaving { ending, keeping, leave: Box::pin(async move { leave(&*source, instance).await }) }
     }
 
-    fn publisher(&self, newest: watch::Receiver<Newest>, refused: watch::Sender<Option<Refused>>) -> Publisher {
+    fn keeper(&self, saved: SavedSnapshot, ending: watch::Receiver<bool>) -> Keeper {
+        let (served, clock) = (self.served.subscribe(), self.clock.clone());
+        Keeper { saved, served, ending, clock, metrics: self.metrics.clone() }
+    }
+
+    fn publisher(
+        &self,
+        newest: watch::Receiver<Newest>,
+        refused: watch::Sender<Option<Refused>>,
+        past: Past,
+    ) -> Publisher {
         Publisher {
             newest,
             snapshots: self.snapshots.clone(),
@@ -135,6 +139,7 @@ impl CheckSide {
             metrics: self.metrics.clone(),
             retired: Vec::new(),
             replaced: Vec::new(),
+            past,
         }
     }
 
@@ -214,6 +219,20 @@ fn load(saved: &SavedSnapshot) -> Option<Kept> {
             None
         }
     }
+}
+
+/// What was before this process, which begins with `kept`.
+fn past(saved: &SavedSnapshot, kept: Option<&Kept>) -> Past {
+    if saved.accepts_older() {
+        let begun = kept.map(|kept| RevisionToken { store: kept.store, revision: kept.state.revision });
+        return Past { answered: None, given_up: begun };
+    }
+    let answered = saved.newest().unwrap_or_else(|problem| {
+        let error = &problem as &dyn std::error::Error;
+        tracing::error!(error, "the mark of the newest snapshot is not used; an older state is not refused");
+        None
+    });
+    Past { answered, given_up: None }
 }
 
 /// Tells the health of a process that has a snapshot, as often as it changes.

@@ -47,7 +47,7 @@ impl SnapshotHandle {
     /// Publishes `next`, known to be the newest at `now`, unless readers already see a later revision of the same store.
     ///
     /// Returns whether it was published.
-    // INVARIANT: within one `StoreId` the published revision never decreases.
+    // INVARIANT: within one `StoreId` the published revision never decreases, but by `put_back`.
     pub fn publish(&self, next: Arc<Snapshot>, now: Moment) -> bool {
         let next = Arc::new(Published { snapshot: next, confirmed: now });
         let before = self.current.rcu(|seen| match seen {
@@ -59,6 +59,13 @@ impl SnapshotHandle {
             self.tell();
         }
         published
+    }
+
+    /// Publishes `next`, known to be the newest at `now`, also where readers see a later revision: somebody has put its store
+    /// back, and asked for it.
+    pub fn put_back(&self, next: Arc<Snapshot>, now: Moment) {
+        self.current.store(Some(Arc::new(Published { snapshot: next, confirmed: now })));
+        self.tell();
     }
 
     /// Notes that the current snapshot was the newest at `now`: the control plane said so.

@@ -5,6 +5,7 @@
 //! message that Watch sends. The checksum is the SHA-256 of the SHA-256 of each frame, one behind the other, so that
 //! several frames are checked at once. A file is written under another name, made durable and renamed, so that the name always leads to
 //! a whole file. Beside it lies a mark with the newest revision that was ever kept: an older file in its place is refused.
+//! The folder is one process's at a time.
 
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -25,16 +26,23 @@ use crate::proto::object::{Cover, chunks};
 use crate::signature::Statement;
 use crate::threads::Threads;
 
+mod lock;
+mod mark;
 mod reading;
 
+pub use lock::FolderInUse;
+
+use mark::Mark;
 use reading::Reading;
 
 /// The first bytes of a file.
 const MAGIC: &[u8; 16] = b"doorward-state\r\n";
 /// The version of the form, and the only one that is read.
 const VERSION: u32 = 2;
-const FILE_NAME: &str = "sidecar.snapshot";
-const MARK_NAME: &str = "sidecar.mark";
+/// The snapshot, and what it is called while it is written.
+const FILE_NAMES: [&str; 2] = ["sidecar.snapshot", "sidecar.draft"];
+/// The mark, in the same way.
+const MARK_NAMES: [&str; 2] = ["sidecar.mark", "sidecar.mark.draft"];
 /// Bytes of objects in a chunk, about: many for each thread, and for each several times what it takes to wake one.
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Bytes of a frame: a chunk is much smaller, a single object may be larger.
@@ -49,6 +57,8 @@ pub struct SavedSnapshot {
     accepts_older: bool,
     /// What the signature is held against, if it is.
     trust: Option<Trust>,
+    /// Held by every clone, so as long as anything may be written.
+    _lock: Option<Arc<File>>,
 }
 
 /// A state that was kept.
@@ -149,7 +159,16 @@ impl SavedSnapshot {
     /// The snapshot in `folder`, of the scope that `accounts` spells.
     #[must_use]
     pub const fn new(folder: PathBuf, accounts: Vec<String>, accepts_older: bool) -> Self {
-        Self { folder, accounts, accepts_older, trust: None }
+        Self { folder, accounts, accepts_older, trust: None, _lock: None }
+    }
+
+    /// The same in a folder that is this process's alone, as far as locks can be had there.
+    ///
+    /// # Errors
+    /// [`FolderInUse`].
+    pub fn locked(self) -> Result<Self, FolderInUse> {
+        let lock = lock::take(&self.folder)?.map(Arc::new);
+        Ok(Self { _lock: lock, ..self })
     }
 
     /// The same, of which only what is signed is read.
@@ -163,7 +182,7 @@ impl SavedSnapshot {
     /// # Errors
     /// [`Unusable`]: the sidecar begins with nothing then. The file stays as it is.
     pub fn load(&self) -> Result<Option<Kept>, Unusable> {
-        let path = self.folder.join(FILE_NAME);
+        let path = self.path(FILE_NAMES);
         let file = match File::open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Unusable::Io { path, source }),
@@ -176,12 +195,35 @@ impl SavedSnapshot {
         if !self.is_signed(&moved, &header.signature) {
             return Err(Unusable::Unsigned(path));
         }
-        let found = moved.state.revision;
-        if let Some(kept) = self.mark(moved.store)?.filter(|kept| *kept > found && !self.accepts_older) {
-            return Err(Unusable::Older { path, found, kept });
-        }
+        self.check_newest(RevisionToken { store: moved.store, revision: moved.state.revision }, path)?;
         let confirmed = Moment::from_nanoseconds(header.confirmed);
         Ok(Some(Kept { store: moved.store, state: moved.state, confirmed, signature: header.signature }))
+    }
+
+    /// The newest revision that was ever kept.
+    ///
+    /// # Errors
+    /// [`Unusable`]: a mark that cannot be read is not none, as it is what refuses an old file.
+    pub fn newest(&self) -> Result<Option<RevisionToken>, Unusable> {
+        let path = self.path(MARK_NAMES);
+        let bytes = match std::fs::read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Unusable::Io { path, source }),
+            Ok(bytes) => bytes,
+        };
+        match String::from_utf8_lossy(&bytes).parse() {
+            Ok(Mark(token)) => Ok(Some(token)),
+            Err(problem) => {
+                let problem = format!("{problem}; delete it if the snapshot beside it is the one that was kept last");
+                Err(Unusable::Damaged { path, problem })
+            }
+        }
+    }
+
+    /// Whether an older revision than was kept is asked for.
+    #[must_use]
+    pub const fn accepts_older(&self) -> bool {
+        self.accepts_older
     }
 
     /// Keeps `served` in place of what was kept before.
@@ -190,15 +232,12 @@ impl SavedSnapshot {
     /// [`Unusable::Io`]: what was kept before, or this, is there whole. [`Unusable::Older`] where a newer state of the same store was
     /// kept.
     pub fn save(&self, served: &Served) -> Result<(), Unusable> {
-        let path = self.folder.join(FILE_NAME);
-        let revision = served.state.revision;
-        if let Some(kept) = self.mark(served.store)?.filter(|kept| *kept > revision && !self.accepts_older) {
-            return Err(Unusable::Older { path, found: revision, kept });
-        }
-        self.replace(&path, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
-        let path = self.folder.join(MARK_NAME);
-        let token = RevisionToken { store: served.store, revision };
-        self.replace(&path, |out| write!(out, "{token}")).map_err(|source| Unusable::Io { path, source })
+        let path = self.path(FILE_NAMES);
+        let token = RevisionToken { store: served.store, revision: served.state.revision };
+        self.check_newest(token, path.clone())?;
+        self.replace(FILE_NAMES, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
+        let written = self.replace(MARK_NAMES, |out| write!(out, "{}", Mark(token)));
+        written.map_err(|source| Unusable::Io { path: self.path(MARK_NAMES), source })
     }
 
     /// Whether it is signed by the key that is trusted, where one is.
@@ -209,25 +248,25 @@ impl SavedSnapshot {
         verifier.verifies(&Statement { token, scope, digest }, signature)
     }
 
-    /// The newest revision of this store that was ever kept. A mark that cannot be read is not none: it is what refuses an
-    /// old file.
-    fn mark(&self, store: StoreId) -> Result<Option<Revision>, Unusable> {
-        let path = self.folder.join(MARK_NAME);
-        let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Unusable::Io { path, source }),
-            Ok(text) => text,
-        };
-        match text.trim().parse::<RevisionToken>() {
-            Ok(token) => Ok((token.store == store).then_some(token.revision)),
-            Err(problem) => Err(Unusable::Damaged { path, problem: format!("it {problem}") }),
+    /// Refuses what is older than what was kept of the same store, unless that is asked for.
+    fn check_newest(&self, token: RevisionToken, path: PathBuf) -> Result<(), Unusable> {
+        let RevisionToken { store, revision: found } = token;
+        match self.newest()? {
+            Some(kept) if kept.store == store && kept.revision > found && !self.accepts_older => {
+                Err(Unusable::Older { path, found, kept: kept.revision })
+            }
+            _ => Ok(()),
         }
     }
 
-    fn replace(&self, path: &Path, write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
+    fn path(&self, [name, _]: [&str; 2]) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn replace(&self, names: [&str; 2], write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>) -> io::Result<()> {
         make_folder(&self.folder)?;
-        // Always the same name: what a process leaves that is killed here is taken by the next one.
-        let draft = path.with_extension("draft");
+        // Always the same names: what a process leaves that is killed here is taken by the next one.
+        let [path, draft] = names.map(|name| self.folder.join(name));
         let written = write_draft(&draft, write).and_then(|()| std::fs::rename(&draft, path));
         if written.is_err() {
             // It may not have been made at all.

@@ -36,6 +36,18 @@ pub struct Publisher {
     pub retired: Vec<Retired>,
     /// What was replaced, and a request may still hold; empty at first.
     pub replaced: Vec<Replaced>,
+    /// What was before this process.
+    pub past: Past,
+}
+
+/// What a sidecar had before it was started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Past {
+    /// The newest revision that it is known to have answered from. An older one of the same store is refused; revisions of
+    /// another one have no order with it.
+    pub answered: Option<RevisionToken>,
+    /// What it begins with, where an older state of its store may follow because somebody asked for that.
+    pub given_up: Option<RevisionToken>,
 }
 
 /// What is served.
@@ -83,7 +95,10 @@ impl Publisher {
                 if refused.is_some() {
                     tokio::task::spawn_blocking(move || drop(refused));
                 }
-                self.build(store, &state, at, &mut serving).await;
+                match self.past.later_than(RevisionToken { store, revision: state.revision }) {
+                    Some(answered) => self.refuse_older(state.revision, answered),
+                    None => self.build(store, &state, at, &mut serving).await,
+                }
                 if is_same(serving.as_ref(), &state) {
                     self.observe_lag(committed);
                 }
@@ -153,11 +168,8 @@ impl Publisher {
         let token = snapshot.token();
         let revision = token.revision.get();
         let took = begun.elapsed();
-        if !self.snapshots.publish(Arc::clone(snapshot), at) {
-            self.metrics.build_rejected();
-            let reason = "the control plane went back to an older revision";
-            tracing::error!(revision, "{reason}; the last snapshot stays");
-            self.refused.send_replace(Some(Refused { revision: token.revision, reason: reason.to_owned() }));
+        if let Err(answered) = self.hand_out(snapshot, at) {
+            self.refuse_older(token.revision, answered);
             return false;
         }
         self.published.send_replace(Some(token));
@@ -166,6 +178,35 @@ impl Publisher {
         let build_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         tracing::info!(revision, build_us, "snapshot published");
         true
+    }
+
+    /// Lets requests see it, unless they already see a later one.
+    ///
+    /// # Errors
+    /// The later one.
+    fn hand_out(&self, snapshot: &Arc<Snapshot>, at: Moment) -> Result<(), Revision> {
+        if self.snapshots.publish(Arc::clone(snapshot), at) {
+            return Ok(());
+        }
+        let seen = self.snapshots.current().ok().map(|published| published.snapshot.token());
+        if seen.is_some() && seen == self.past.given_up {
+            self.snapshots.put_back(Arc::clone(snapshot), at);
+            return Ok(());
+        }
+        Err(seen.map_or(Revision::ZERO, |seen| seen.revision))
+    }
+
+    /// A state is older than one that was answered from.
+    fn refuse_older(&self, revision: Revision, answered: Revision) {
+        self.metrics.build_rejected();
+        tracing::error!(
+            revision = revision.get(),
+            answered = answered.get(),
+            "the control plane is at an older revision than this sidecar has answered from; the last snapshot stays; \
+             if its store was put back on purpose, start this sidecar once with `--accept-older-revision`"
+        );
+        let reason = format!("revision {revision} is older than {answered}, which this sidecar has answered from");
+        self.refused.send_replace(Some(Refused { revision, reason }));
     }
 
     fn reject(&self, revision: Revision, rejected: &BuildRejected) {
@@ -185,6 +226,16 @@ impl Publisher {
         }
         tracing::warn!(statements = retired.len(), "bound statements that the catalogue does not know");
         self.retired = retired;
+    }
+}
+
+// === impl Past ===
+
+impl Past {
+    /// The revision of the same store that was answered from, where that is a later one.
+    fn later_than(&self, token: RevisionToken) -> Option<Revision> {
+        let answered = self.answered.filter(|answered| answered.store == token.store)?.revision;
+        (answered > token.revision).then_some(answered)
     }
 }
 

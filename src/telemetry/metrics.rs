@@ -58,6 +58,7 @@ pub struct Metrics {
     store_compacted: Family<RowLabels, Counter>,
     store_compactions_failed: Counter,
     store_log_start: Gauge,
+    store_staleness: FloatGauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -180,7 +181,8 @@ impl Default for Metrics {
         registry.register("freshness_waiting", help, waiting.clone());
         let help = "Time to build a snapshot";
         registry.register_with_unit("snapshot_build_duration", help, Unit::Seconds, snapshot_builds.clone());
-        let help = "States no snapshot could be built of; the last good one stayed in use";
+        let help =
+            "States that were refused: not built, or older than what was answered from; the last good one stayed";
         registry.register("snapshot_builds_rejected", help, snapshot_rejected.clone());
         let help = "Bound statements that the catalogue no longer knows; they grant nothing";
         registry.register("snapshot_statements_retired", help, snapshot_retired.clone());
@@ -204,6 +206,12 @@ impl Default for Metrics {
         let help = "Time of an administrative call, from the decoded request to its answer";
         registry.register_with_unit("admin_call_duration", help, Unit::Seconds, Family::clone(&admin_seconds));
         register_store(&mut registry, &store_compacted, &store_compactions_failed, &store_log_start);
+        // Of a process without a store there is none.
+        let store_staleness = FloatGauge::default();
+        store_staleness.set(f64::NAN);
+        let help =
+            "Time since the state of the store was last known to be the newest: 0 where nobody else writes to it";
+        registry.register_with_unit("store_staleness", help, Unit::Seconds, store_staleness.clone());
         Self {
             registry: Arc::new(registry),
             checks,
@@ -230,6 +238,7 @@ impl Default for Metrics {
             store_compacted,
             store_compactions_failed,
             store_log_start,
+            store_staleness,
         }
     }
 }
@@ -353,6 +362,11 @@ impl Metrics {
     /// A compaction failed.
     pub fn compaction_failed(&self) {
         self.store_compactions_failed.inc();
+    }
+
+    /// What the store tells was the newest so long ago.
+    pub fn store_staleness(&self, staleness: Duration) {
+        self.store_staleness.set(staleness.as_secs_f64());
     }
 
     /// An administrative call ended, after so long.

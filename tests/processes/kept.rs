@@ -67,6 +67,25 @@ fn a_snapshot_on_disk_that_is_damaged_is_refused_by_name_and_stays() {
     assert_eq!(fs::read(&file).unwrap(), bytes);
 }
 
+#[test]
+fn a_second_sidecar_in_the_same_folder_is_refused_by_name_until_the_first_one_is_gone() {
+    let home = Home::new();
+    let control = home.control_plane();
+    let mut first = home.sidecar(control.listener("admin"));
+    first.listener("check");
+    let mut second = home.sidecar(control.listener("admin"));
+    assert_eq!(second.wait_exit(PATIENCE).code(), Some(1), "{}", second.transcript());
+    let told = second.transcript();
+    let folder = fs::canonicalize(home.data()).unwrap();
+    assert!(told.contains(&format!("`{}` is in use by another sidecar", folder.display())), "{told}");
+    assert!(told.contains("--data-directory") && !told.contains("listening"), "{told}");
+    // Whoever is killed leaves no lock.
+    first.kill();
+    let third = home.sidecar(control.listener("admin"));
+    let check = Rpc::to(third.listener("check"));
+    until("an answer", || third.transcript(), || check.check(&question()).ok());
+}
+
 /// What `doorward status` prints, and its exit code.
 fn status(pair: &Pair, more: &[&str]) -> (Option<i32>, String) {
     let address = pair.control.listener("admin").to_string();

@@ -274,6 +274,14 @@ impl Client {
         }
     }
 
+    /// Goes over to another connection, to the next member where there is one: what is under way on this one stays there.
+    pub(super) async fn turn(&self) {
+        let mut seat = self.seat.lock().await;
+        if let Some(connection) = seat.current.take() {
+            seat.next = connection.member + 1;
+        }
+    }
+
     fn urls(&self) -> String {
         self.members.iter().map(|member| member.url.as_str()).collect::<Vec<_>>().join(",")
     }

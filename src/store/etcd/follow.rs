@@ -1,5 +1,6 @@
-//! How a replica learns of the commits of others: it watches the log, and reads on where a watch broke off.
+//! How a replica learns of the commits of others: it watches the log, and reads on where a watch broke off or fell silent.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::layout::{Keys, Series};
 use super::replica::{Met, Replica};
 use super::wire::pb::event::EventType;
 use super::wire::pb::{Event, WatchCreateRequest, WatchResponse};
+use crate::model::revision::Revision;
 
 /// Between two watches: after one that worked, and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -50,7 +52,13 @@ async fn watch_once(replica: &Replica, began: impl FnOnce()) -> Result<String, S
     tracing::debug!(place = replica.place, revision = %replica.revision(), "following the log");
     began();
     loop {
-        match answers.message().await {
+        let answer = tokio::select! {
+            // Whoever has not come to what was told is slow, and not uninformed.
+            biased;
+            answer = answers.message() => answer,
+            head = missed(replica) => return Ok(silent(replica, head).await),
+        };
+        match answer {
             Ok(Some(answer)) if answer.canceled => return Ok(cancelled(&answer)),
             Ok(Some(answer)) => {
                 for event in answer.events {
@@ -61,6 +69,26 @@ async fn watch_once(replica: &Replica, began: impl FnOnce()) -> Result<String, S
             Err(status) => return Ok(status.message().to_owned()),
         }
     }
+}
+
+/// Waits for a head that etcd has and the watch has not told in time.
+async fn missed(replica: &Replica) -> Revision {
+    let mut missed = replica.missed.subscribe();
+    let head = missed.wait_for(|head| *head > replica.revision()).await.map(|head| *head);
+    match head {
+        Ok(head) => head,
+        // The replica that is borrowed here holds the sender.
+        Err(_) => pending().await,
+    }
+}
+
+/// Leaves a connection on which reads are answered and a watch is not: whatever holds it up there, a stream that is begun
+/// beside it may be held up as well.
+async fn silent(replica: &Replica, head: Revision) -> String {
+    let (place, revision) = (&replica.place, replica.revision());
+    tracing::warn!(place, %head, %revision, "etcd is ahead of what its watch tells; it is read, and watched anew");
+    replica.client.turn().await;
+    "it was silent".to_owned()
 }
 
 async fn take(replica: &Replica, event: Event) -> Result<(), StoreError> {

@@ -34,6 +34,8 @@ pub(super) struct Replica {
     head: watch::Sender<Revision>,
     /// When the published state was last known to be the newest.
     confirmed: Mutex<Instant>,
+    /// A head that was asked for, and that the watch has not told in time.
+    pub(super) missed: watch::Sender<Revision>,
     /// When in etcd this process set the mark of a load; 0 where it does not load.
     pub(super) mark: AtomicI64,
 }
@@ -69,10 +71,10 @@ pub(super) enum Met {
 impl Replica {
     /// A replica that knows nothing yet.
     pub(super) fn new(client: Client, keys: Keys, place: String, identity: Identity) -> Self {
-        let head = watch::Sender::new(Revision::ZERO);
+        let (head, missed) = (watch::Sender::new(Revision::ZERO), watch::Sender::new(Revision::ZERO));
         let confirmed = Mutex::new(Instant::now());
         let (position, published, mark) = (Mutex::default(), ArcSwap::default(), AtomicI64::default());
-        Self { client, keys, place, identity, position, published, head, confirmed, mark }
+        Self { client, keys, place, identity, position, published, head, confirmed, missed, mark }
     }
 
     pub(super) fn state(&self) -> Arc<State> {

@@ -22,6 +22,7 @@ use crate::model::object::{Object, ObjectKey};
 
 mod emptied;
 mod overtaken;
+mod silent;
 
 /// Longer than anything here takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -33,7 +33,7 @@ impl Home {
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join(FILE_NAME)
+        self.saved().path(FILE_NAMES)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -178,7 +178,7 @@ fn a_full_disk_keeps_what_was_kept_before() {
     let home = Home::new();
     let good = home.bytes();
     for room in [0, 10, 100, good.len() - 1] {
-        let full = home.saved().replace(&home.file(), |_| home.saved().write(&served(6, furnished()), Full(room)));
+        let full = home.saved().replace(FILE_NAMES, |_| home.saved().write(&served(6, furnished()), Full(room)));
         assert_eq!(full.unwrap_err().kind(), ErrorKind::StorageFull);
         assert_eq!(home.bytes(), good);
     }
@@ -195,6 +195,42 @@ fn a_folder_that_cannot_be_written_is_told() {
     let refused = saved.save(&served(1, furnished())).unwrap_err();
     assert!(refused.to_string().contains(&file.display().to_string()), "{refused}");
     assert!(matches!(saved.load(), Err(Unusable::Io { .. })));
+}
+
+#[test]
+fn a_folder_is_of_one_process_at_a_time() {
+    let home = Home::new();
+    let first = home.saved().locked().unwrap();
+    let refused = home.saved().locked().unwrap_err().to_string();
+    let folder = home.folder.path().canonicalize().unwrap();
+    assert!(refused.contains(&format!("`{}` is in use", folder.display())), "{refused}");
+    // Each clone may write.
+    let writing = first.clone();
+    drop(first);
+    assert!(home.saved().locked().is_err());
+    writing.save(&served(6, furnished())).unwrap();
+    drop(writing);
+    assert_eq!(home.saved().locked().unwrap().load().unwrap().unwrap().state.revision.get(), 6);
+}
+
+#[test]
+fn a_folder_that_cannot_be_locked_stops_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    // There is no room for a lock in a file, as there is none in a folder that cannot be written.
+    SavedSnapshot::new(file, Vec::new(), false).locked().unwrap();
+}
+
+#[test]
+fn the_mark_is_written_beside_the_snapshot_and_not_over_it() {
+    let home = Home::new();
+    let draft = home.folder.path().join("sidecar.draft");
+    // The draft of a snapshot is there, and cannot be written over.
+    fs::create_dir(&draft).unwrap();
+    home.saved().replace(MARK_NAMES, |out| write!(out, "{}.7", store_id())).unwrap();
+    assert!(draft.is_dir());
+    assert_eq!(home.saved().newest().unwrap().map(|mark| mark.revision), Some(Revision::new(7)));
 }
 
 #[test]
@@ -223,7 +259,7 @@ fn a_file_that_is_not_signed_by_the_trusted_key_is_refused() {
 #[test]
 fn a_mark_that_cannot_be_read_is_refused_and_not_taken_for_none() {
     let home = Home::new();
-    let mark = home.folder.path().join(MARK_NAME);
+    let mark = home.saved().path(MARK_NAMES);
     fs::write(&mark, "7f1c").unwrap();
     for refused in [home.saved().load().map(|_| ()), home.saved().save(&served(6, furnished()))] {
         assert!(matches!(&refused, Err(Unusable::Damaged { path, .. }) if *path == mark), "{refused:?}");
@@ -231,6 +267,42 @@ fn a_mark_that_cannot_be_read_is_refused_and_not_taken_for_none() {
     fs::remove_file(&mark).unwrap();
     fs::create_dir(&mark).unwrap();
     assert!(matches!(home.saved().load(), Err(Unusable::Io { .. })));
+}
+
+#[test]
+fn a_mark_of_which_a_bit_is_flipped_or_a_part_is_gone_is_refused() {
+    let home = Home::new();
+    home.saved().save(&served(1_000, furnished())).unwrap();
+    let path = home.saved().path(MARK_NAMES);
+    let good = fs::read(&path).unwrap();
+    let flipped = (0..good.len() * 8).map(|bit| {
+        let mut bytes = good.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    });
+    for bytes in flipped.chain((0..good.len()).map(|length| good[..length].to_vec())) {
+        fs::write(&path, &bytes).unwrap();
+        let (mark, text) = (home.saved().newest(), String::from_utf8_lossy(&bytes));
+        assert!(matches!(&mark, Err(Unusable::Damaged { path: told, .. }) if *told == path), "{text}: {mark:?}");
+    }
+    assert!(home.saved().load().is_err(), "what is left of it is not taken for none");
+    fs::write(&path, &good).unwrap();
+    assert_eq!(home.revision(), Some(1_000));
+}
+
+#[test]
+fn a_mark_of_the_version_before_is_read_and_one_of_another_is_not() {
+    let home = Home::new();
+    let path = home.saved().path(MARK_NAMES);
+    fs::write(&path, format!("{}.5", store_id())).unwrap();
+    assert_eq!(home.revision(), Some(5));
+    fs::write(&path, format!("{}.6", store_id())).unwrap();
+    assert!(matches!(home.saved().load(), Err(Unusable::Older { .. })));
+    home.saved().save(&served(6, furnished())).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("mark 2", "mark 3")).unwrap();
+    let refused = home.saved().load().unwrap_err().to_string();
+    assert!(refused.contains("version 3") && refused.contains("delete it"), "{refused}");
 }
 
 #[test]

@@ -20,6 +20,10 @@ struct Fixture {
 
 impl Fixture {
     fn start() -> Self {
+        Self::start_after(Past::default())
+    }
+
+    fn start_after(past: Past) -> Self {
         let (newest, receiver) = watch::channel(Newest::default());
         let (sender, published) = watch::channel(None);
         let (snapshots, metrics) = (SnapshotHandle::default(), Metrics::default());
@@ -33,6 +37,7 @@ impl Fixture {
             metrics: metrics.clone(),
             retired: Vec::new(),
             replaced: Vec::new(),
+            past,
         };
         tokio::spawn(subject.run());
         Self { newest, snapshots, metrics, published }
@@ -214,6 +219,48 @@ async fn a_store_that_goes_back_is_refused_and_counted() {
     fixture.tell(store_id(), 4, furnished(), 10);
     fixture.rejected(1).await;
     assert_eq!((fixture.revision(), fixture.age(10)), (5, 10), "what was refused confirms nothing");
+}
+
+/// A revision of the store that events come from.
+fn token(revision: u64) -> RevisionToken {
+    RevisionToken { store: store_id(), revision: Revision::new(revision) }
+}
+
+#[tokio::test]
+async fn a_state_from_before_a_restart_is_refused_until_the_control_plane_has_caught_up() {
+    let mut fixture = Fixture::start_after(Past { answered: Some(token(9)), given_up: None });
+    fixture.tell(store_id(), 7, furnished(), 0);
+    fixture.rejected(1).await;
+    fixture.tell(store_id(), 8, furnished(), 10);
+    fixture.rejected(2).await;
+    assert!(fixture.snapshots.current().is_err(), "it was answered from");
+    fixture.tell(store_id(), 9, furnished(), 20);
+    fixture.published(store_id(), 9).await;
+    assert_eq!((fixture.revision(), fixture.age(20)), (9, 0), "what was answered from is answered from");
+}
+
+#[tokio::test]
+async fn another_store_is_not_held_against_what_was_before_a_restart() {
+    let mut fixture = Fixture::start_after(Past { answered: Some(token(9)), given_up: None });
+    let restored = StoreId::random();
+    fixture.tell(restored, 1, furnished(), 0);
+    fixture.published(restored, 1).await;
+    fixture.tell(store_id(), 8, furnished(), 10);
+    fixture.rejected(1).await;
+    assert_eq!(fixture.revision(), 1, "but the one of before is, whatever came in between");
+}
+
+#[tokio::test]
+async fn what_was_begun_with_is_given_up_once_where_that_is_asked_for() {
+    let mut fixture = Fixture::start_after(Past { answered: None, given_up: Some(token(9)) });
+    fixture.tell(store_id(), 9, furnished(), 0);
+    fixture.published(store_id(), 9).await;
+    fixture.tell(store_id(), 4, furnished(), 10);
+    fixture.published(store_id(), 4).await;
+    assert_eq!((fixture.revision(), fixture.age(10)), (4, 0));
+    fixture.tell(store_id(), 3, furnished(), 20);
+    fixture.rejected(1).await;
+    assert_eq!(fixture.revision(), 4, "from then on it is the newest");
 }
 
 #[tokio::test]
