@@ -7,12 +7,13 @@ use std::{env, fs};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 
-const PROTOS: [&str; 6] = [
+const PROTOS: [&str; 7] = [
     "proto/doorward/v1/authorization.proto",
     "proto/doorward/v1/model.proto",
     "proto/doorward/v1/admin.proto",
     "proto/doorward/v1/watch.proto",
     "proto/doorward/v1/decision_admin.proto",
+    "proto/doorward/v1/store.proto",
     "proto/envoy/external_auth.proto",
 ];
 

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod authenticate;
+pub mod backup;
 pub mod check;
 pub mod decision_point;
 pub mod explanation;

@@ -1,4 +1,4 @@
-//! The store of a running process: a disk that is full, the past that is taken away, and crashes.
+//! The store of a running process: a disk that is full, the past that is taken away, crashes, and backups meanwhile.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where its own means do")]
 
@@ -15,6 +15,8 @@ use crate::support::http;
 use crate::support::process::{Doorward, PATIENCE};
 use crate::support::rpc::Rpc;
 
+#[path = "store/served.rs"]
+mod served;
 mod support;
 
 #[path = "../examples/crash/processes.rs"]

@@ -11,7 +11,7 @@ use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDes
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Request, Status};
 
-use super::client::{block_on, connect_trusted, explain, read_token};
+use super::client::{bearer, block_on, connect_trusted, explain};
 use crate::proto::DESCRIPTORS;
 
 /// Call an administrative method with JSON.
@@ -43,10 +43,7 @@ async fn call(args: &AdminArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let method = find(&pool, name)?;
     let message = read_request(&args.request, method.input())?;
     let mut request = Request::new(message);
-    let header = format!("Bearer {}", read_token(&args.token_file)?);
-    let mut header: tonic::metadata::MetadataValue<_> = header.parse().context("the token file holds no credential")?;
-    header.set_sensitive(true);
-    request.metadata_mut().insert("authorization", header);
+    request.metadata_mut().insert("authorization", bearer(&args.token_file)?);
     let mut grpc = tonic::client::Grpc::new(connect_trusted(&args.address).await?);
     grpc.ready().await.context("the connection broke")?;
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic_types::StatusExt;
 
@@ -67,8 +68,16 @@ pub(super) fn explain(status: &tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("{:?}:\n{}", status.code(), fields.join("\n"))
 }
 
+/// What presents the credential in this file with a call.
+pub(super) fn bearer(token_file: &PathBuf) -> anyhow::Result<MetadataValue<Ascii>> {
+    let header = format!("Bearer {}", read_token(token_file)?);
+    let mut header: MetadataValue<_> = header.parse().context("the token file holds no credential")?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 /// Reads a credential from its file.
-pub(super) fn read_token(path: &PathBuf) -> anyhow::Result<String> {
+fn read_token(path: &PathBuf) -> anyhow::Result<String> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("the token file `{}` cannot be read", path.display()))?;
     let token = text.trim();

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use tonic::Request;
 
 use super::check::{decided, name_and_value};
-use super::client::{self, block_on, connect_trusted, read_token};
+use super::client::{self, bearer, block_on, connect_trusted};
 use super::eval::load;
 use crate::compile::describe::DescribedCondition;
 use crate::eval;
@@ -120,10 +120,7 @@ async fn ask(args: &ExplainArgs) -> anyhow::Result<pb::ExplainResponse> {
         absent: args.absent.clone(),
         time,
     });
-    let header = format!("Bearer {}", read_token(token_file)?);
-    let mut header: tonic::metadata::MetadataValue<_> = header.parse().context("the token file holds no credential")?;
-    header.set_sensitive(true);
-    request.metadata_mut().insert("authorization", header);
+    request.metadata_mut().insert("authorization", bearer(token_file)?);
     let mut service = DecisionAdminServiceClient::new(connect_trusted(address).await?);
     Ok(service.explain(request).await.map_err(|status| client::explain(&status))?.into_inner())
 }

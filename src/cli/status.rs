@@ -12,7 +12,7 @@ use tonic::Request;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 
-use super::client::{block_on, connect_trusted, explain, read_token};
+use super::client::{bearer, block_on, connect_trusted, explain};
 use crate::model::revision::RevisionToken;
 use crate::proto::doorward as pb;
 use crate::proto::doorward::sidecar_service_client::SidecarServiceClient;
@@ -121,9 +121,7 @@ fn is_everywhere(lists: &[Vec<pb::Sidecar>], wanted: RevisionToken) -> bool {
 
 impl ControlPlane {
     async fn at(address: &str, token_file: &PathBuf) -> anyhow::Result<Self> {
-        let header = format!("Bearer {}", read_token(token_file)?);
-        let mut header: MetadataValue<_> = header.parse().context("the token file holds no credential")?;
-        header.set_sensitive(true);
+        let header = bearer(token_file)?;
         let client = SidecarServiceClient::new(connect_trusted(address).await?);
         Ok(Self { client, header })
     }

@@ -2,21 +2,24 @@
 
 mod load;
 mod place;
+mod served;
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
 
 use crate::clock::Clock;
+use crate::store::api::StoreError;
 use crate::store::backup::{self, BackupFile};
-use crate::store::dump::DumpError;
+use crate::store::dump::{Dump, DumpError};
 use crate::store::verify::Verified;
 
-use self::place::PlaceArgs;
+use self::place::{PlaceArgs, Said, StorePlace};
+use self::served::{ControlPlane, ControlPlaneArgs, DamagedThere};
 
 /// It was done.
 const DONE: u8 = 0;
@@ -25,7 +28,10 @@ const DAMAGED: u8 = 1;
 /// It could not be done.
 const UNUSABLE: u8 = 2;
 
-/// Back up, restore, verify or load a store. One in a folder must not be served meanwhile; one in etcd may be, but for a load.
+/// Back up, restore, verify or load a store.
+///
+/// One that is served is backed up through its control plane. One in a folder must not be served otherwise; one in etcd may
+/// be, but for a load.
 ///
 /// Exit code 0: done; 1: the store or the backup is damaged; 2: it could not be done.
 #[derive(Debug, Clone, Args)]
@@ -50,6 +56,8 @@ enum StoreCommand {
 struct BackupArgs {
     #[command(flatten)]
     store: PlaceArgs,
+    #[command(flatten)]
+    served: Said<ControlPlaneArgs>,
     /// The backup
     file: PathBuf,
     /// Take the place of a file that is there
@@ -87,18 +95,54 @@ pub fn run(args: &StoreArgs, clock: &Clock, out: &mut dyn Write, err: &mut dyn W
     let Err(problem) = done else { return DONE };
     // Nothing is left to tell it to where standard error is gone.
     let _ = writeln!(err, "error: {problem:#}");
-    if problem.downcast_ref::<DumpError>().is_some_and(DumpError::is_damage) { DAMAGED } else { UNUSABLE }
+    let is_damage =
+        problem.downcast_ref::<DumpError>().is_some_and(DumpError::is_damage) || problem.is::<DamagedThere>();
+    if is_damage { DAMAGED } else { UNUSABLE }
 }
 
 // === impl BackupArgs ===
 
 impl BackupArgs {
     fn run(&self, out: &mut dyn Write) -> anyhow::Result<()> {
-        let store = self.store.place()?;
-        let place = store.name();
-        let verified = backup::write(&*store.open()?, &place, &self.file, self.overwrite)?;
+        let (place, verified) = if let Some(plane) = self.control_plane()? {
+            (plane.address.to_owned(), plane.back_up(&self.file, self.overwrite)?)
+        } else {
+            let store = self.store.place()?;
+            (store.name(), backup::write(&*open(&store)?, &store.name(), &self.file, self.overwrite)?)
+        };
         tell(out, &format!("`{}` is a backup of `{place}`", self.file.display()), &verified)
     }
+
+    /// The control plane that serves the store, if that is what is named.
+    fn control_plane(&self) -> anyhow::Result<Option<ControlPlane<'_>>> {
+        let ControlPlaneArgs { address, token_file } = &self.served.args;
+        let Some(address) = address else {
+            if self.served.is_named {
+                bail!("`--token-file` is for a store that is served; name its control plane by `--address`");
+            }
+            if self.store.is_missing() {
+                bail!("name the store: `--address` where it is served, or else `--directory` or `--etcd-endpoints`");
+            }
+            return Ok(None);
+        };
+        if self.store.is_named() {
+            bail!("name one store: `--address` is one that is served, `--directory` and `--etcd-…` are about another");
+        }
+        let Some(token_file) = token_file else {
+            bail!("{address} asks for the root credential; name its file by `--token-file`");
+        };
+        Ok(Some(ControlPlane { address, token_file }))
+    }
+}
+
+/// Opens a store that nobody serves from a folder.
+fn open(store: &StorePlace) -> anyhow::Result<Box<dyn Dump>> {
+    store.open().map_err(|problem| match problem {
+        DumpError::Store(StoreError::Locked { place }) => anyhow!(
+            "`{place}` is in use by another process; a store that is served is backed up by `--address` and `--token-file`"
+        ),
+        other => other.into(),
+    })
 }
 
 // === impl RestoreArgs ===

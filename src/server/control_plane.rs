@@ -14,9 +14,11 @@ use crate::clock::Clock;
 use crate::config::resolved::{CheckConfig, KeepConfig};
 use crate::iam::service::Iam;
 use crate::proto::doorward::sidecar_service_server::{SERVICE_NAME as SIDECARS, SidecarServiceServer};
+use crate::proto::doorward::store_service_server::{SERVICE_NAME as STORE, StoreServiceServer};
 use crate::proto::watch_server::watch_service_server::{SERVICE_NAME as WATCH, WatchServiceServer};
 use crate::services::admin::{self, Admin, NewestSnapshot};
 use crate::services::authenticate::Authenticator;
+use crate::services::backup::{BackupLimits, BackupService};
 use crate::services::sidecars::SidecarRegistry;
 use crate::services::watch::WatchFeed;
 use crate::signature::Signer;
@@ -31,6 +33,7 @@ pub struct ControlPlane {
     metrics: Metrics,
     /// What watchers over the network are served from.
     feed: WatchFeed,
+    backups: BackupService,
     /// What the check side of this process answers from, where there is one.
     checks: SnapshotHandle,
 }
@@ -54,7 +57,8 @@ impl ControlPlane {
         signer: Option<Signer>,
     ) -> Self {
         let feed = WatchFeed::signed(Arc::clone(&store.store), clock.clone(), heartbeat, metrics.clone(), signer);
-        Self { store, clock, metrics, feed, checks: SnapshotHandle::default() }
+        let backups = BackupService::new(Arc::clone(&store.store) as _, metrics.clone(), BackupLimits::default());
+        Self { store, clock, metrics, feed, backups, checks: SnapshotHandle::default() }
     }
 
     /// The same beside a check side, whose snapshots need not be built a second time.
@@ -82,9 +86,10 @@ impl ControlPlane {
         background.spawn(compaction::run(store, retention, self.clock.clone(), self.metrics.clone()));
     }
 
-    /// Ends the streams of the watchers over the network.
-    pub fn end_watches(&self) {
+    /// Ends the streams of the watchers over the network, and the backup that is under way.
+    pub fn end_streams(&self) {
         self.feed.end();
+        self.backups.end();
     }
 
     /// The services of the administrative listener, each behind its credential. Reflection, where it is on, shows the schema
@@ -101,10 +106,11 @@ impl ControlPlane {
         let watch = WatchServiceServer::with_interceptor(self.feed.clone(), watch);
         let sidecars = SidecarRegistry::new(self.feed.sidecars().clone());
         let sidecars = SidecarServiceServer::with_interceptor(sidecars, root.clone());
-        let routes = Routes::new(watch).add_service(sidecars);
+        let store = StoreServiceServer::with_interceptor(self.backups.clone(), root.clone());
+        let routes = Routes::new(watch).add_service(sidecars).add_service(store);
         let routes = admin::add_services(routes, &admin, &root, config.max_message_bytes);
         let mut services = admin::SERVICES.to_vec();
-        services.extend([WATCH, SIDECARS]);
+        services.extend([WATCH, SIDECARS, STORE]);
         if config.reflection { with_reflection(routes, &services) } else { routes }
     }
 }

@@ -239,7 +239,7 @@ impl Process<'_> {
         end_health(health).await;
         let leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(control) = &self.control {
-            control.end_watches();
+            control.end_streams();
         }
         let all_ended = async {
             while listeners.join_next().await.is_some() {}

@@ -28,6 +28,7 @@ use tonic::{Code, Request, Response, Status};
 use super::authenticate::Authenticator;
 use super::page;
 use super::right_of_way::RightOfWay;
+use super::status::code_name;
 use crate::clock::Clock;
 use crate::iam::service::{Done, Iam};
 use crate::iam::{Plan, Rejection};
@@ -171,22 +172,6 @@ fn digest(method: &str, message: &impl Message) -> [u8; 32] {
     hash.update([0]);
     hash.update(message.encode_to_vec());
     hash.finalize().into()
-}
-
-const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::Aborted => "ABORTED",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-        _ => "OTHER",
-    }
 }
 
 // === impl Call ===

@@ -14,6 +14,8 @@ use crate::model::object::{Change, ObjectKey};
 use crate::model::revision::{Revision, StoreId};
 use crate::model::state::{ChangeRejected, State};
 
+use super::dump::Dump;
+
 /// A durable, ordered set of objects.
 ///
 /// A commit is one transaction: all of its changes, its entry in the log, its audit event and its request id become
@@ -54,8 +56,11 @@ use crate::model::state::{ChangeRejected, State};
 /// from what is durable before it does anything else but answer [`Store::state`], and until that succeeds it answers
 /// an error. Should the commit turn out to be durable, it is published then.
 ///
+/// A store tells everything it holds while it is used ([`Dump`]): at one revision that is not before any commit it has
+/// acknowledged.
+///
 /// The methods block: asynchronous callers call them from a thread that may.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Dump + Send + Sync + 'static {
     /// The identity of this store, made once when it was created.
     fn id(&self) -> StoreId;
 

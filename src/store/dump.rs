@@ -56,7 +56,9 @@ pub trait Sink {
 
 /// A store, or a copy of one, that can tell everything it holds.
 pub trait Dump {
-    /// Tells `sink` everything, as it is at one revision.
+    /// Tells `sink` everything, as it is at one revision: objects, log, audit, requests and credentials together. A store that
+    /// is open goes on meanwhile. Commits, compaction and other readings neither wait for the sink nor show in what it is
+    /// told; what a store would have given up stays for as long as it tells.
     ///
     /// # Errors
     /// When something cannot be read, or the sink does not take it.
@@ -91,6 +93,12 @@ pub enum DumpError {
     #[error("`{place}` holds the part of a load that did not end; delete it and load it anew")]
     Loading {
         /// The store.
+        place: String,
+    },
+    /// Who sent a backup stopped before its end.
+    #[error("the backup from `{place}` ended before it was whole; nothing was made of it, do it again")]
+    CutOff {
+        /// Who sent it.
         place: String,
     },
     /// The distributed engine forgot what was being read.

@@ -1,8 +1,8 @@
 //! The suite that every engine passes: each sentence of the contract is a named test.
 //!
 //! [`contract`], [`audit`], [`compaction`] and [`random`] run on every engine: one that is added is added to
-//! `on_every_engine`, and to `on_every_kept_engine` of [`keeping`]. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`] and
-//! [`backup`] about rows, [`etcd`] about what several replicas can.
+//! `on_every_engine`, and to `on_every_kept_engine` of [`keeping`]. [`power`], [`files`], [`formats`] and [`corruption`] are about what a disk can do, [`verify`],
+//! [`backup`] and [`incoming`] about rows, [`etcd`] about what several replicas can.
 
 mod audit;
 mod backup;
@@ -12,6 +12,7 @@ mod corruption;
 pub(super) mod etcd;
 mod files;
 mod formats;
+mod incoming;
 mod keeping;
 mod power;
 mod random;

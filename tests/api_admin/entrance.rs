@@ -2,6 +2,7 @@
 
 use doorward::identity::credential::{Credential, RANDOM_BYTES};
 use doorward::proto::doorward as pb;
+use doorward::proto::doorward::store_service_client::StoreServiceClient;
 use tonic::{Code, Status};
 
 use crate::control_plane::{Caller, MESSAGE_BYTES, bearer};
@@ -23,6 +24,7 @@ async fn knock(world: &World, caller: &Caller) -> Vec<Status> {
         Policies::list(caller.clone(), account, 1, "").await.err(),
         Boundaries::get(caller.clone(), account, id).await.err(),
         Bindings::get(caller.clone(), account, key).await.err(),
+        StoreServiceClient::new(caller.clone()).backup(pb::BackupRequest {}).await.err(),
     ];
     refusals.into_iter().map(|status| status.expect("a refusal")).collect()
 }

@@ -17,6 +17,7 @@ use doorward::proto::doorward::watch_service_client::WatchServiceClient;
 use doorward::proto::watch_server::watch_service_server::WatchServiceServer;
 use doorward::services::watch::WatchFeed;
 use doorward::store::api::{Committed, Compacted, LogEntry, Retention, Store, StoreError};
+use doorward::store::dump::{Dump, DumpError, Sink};
 use doorward::sync::apply::Applied;
 use tonic::Code;
 
@@ -49,6 +50,12 @@ impl Jumping {
         next.revision = Revision::new(state.revision.get() + commits);
         *state = Arc::new(next);
         self.head.send_replace(state.revision);
+    }
+}
+
+impl Dump for Jumping {
+    fn dump(&self, _: &mut dyn Sink) -> Result<(), DumpError> {
+        Err(StoreError::Exhausted.into())
     }
 }
 

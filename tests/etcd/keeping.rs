@@ -82,3 +82,31 @@ fn a_store_in_etcd_is_loaded_in_bounded_commits_and_not_served_before_the_end() 
     assert!(!plane.wait_exit(PATIENCE).success());
     assert!(plane.transcript().contains("/doorward/` holds the part of a load"), "{}", plane.transcript());
 }
+
+#[test]
+fn a_control_plane_over_etcd_sends_the_backup_of_its_store() {
+    let Some(cluster) = Cluster::start(Options::SINGLE) else { return };
+    let home = Home::new(&cluster);
+    let plane = home.control_plane();
+    let address = plane.listener("admin");
+    let served = format!("backup --address {address} --token-file @credentials/root.token");
+    set_policy(&Rpc::to(address).with_token(&home.token("root.token").unwrap()), "DENY settings:schemas:read;");
+
+    let sent = store(&home, &cluster, &format!("{served} @sent.dwb"), 0);
+    assert_eq!(counts(&sent), counts(&store(&home, &cluster, "backup # @read.dwb", 0)));
+    let bytes = |name: &str| std::fs::read(home.path(name)).unwrap();
+    assert!(bytes("sent.dwb") == bytes("read.dwb"));
+    store(&home, &cluster, "restore @sent.dwb --directory @made", 0);
+    assert_eq!(counts(&store(&home, &cluster, "verify --directory @made", 0)), counts(&sent));
+    let refused = store(&home, &cluster, &format!("{served} # @no.dwb"), 2);
+    assert!(refused.contains("name one store"), "{refused}");
+
+    // Of a store that is damaged nothing is made, whoever finds it.
+    cluster.ctl(&["del", "/doorward/audit/00000000000000000002"]);
+    let refused = store(&home, &cluster, &format!("{served} @no.dwb"), 1);
+    assert!(refused.contains(&format!("`{address}` is damaged at the end of the audit")), "{refused}");
+    cluster.ctl(&["put", "/doorward/credentials/c", "broken"]);
+    let refused = store(&home, &cluster, &format!("{served} @no.dwb"), 1);
+    assert!(refused.contains("the store is damaged at credential `c`"), "{refused}");
+    assert!(!home.path("no.dwb").exists());
+}

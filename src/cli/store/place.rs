@@ -23,15 +23,15 @@ pub(super) struct PlaceArgs {
     #[arg(long, value_name = "PATH")]
     directory: Option<PathBuf>,
     #[command(flatten)]
-    etcd: EtcdArgs,
+    etcd: Said<RawEtcd>,
 }
 
-/// What is said of etcd.
+/// Arguments that variables of the environment may stand for: those may be there for a server.
 #[derive(Debug, Clone)]
-struct EtcdArgs {
-    raw: RawEtcd,
-    /// Something of it stands on the command line: variables may be there for a server.
-    is_named: bool,
+pub(super) struct Said<A> {
+    pub(super) args: A,
+    /// Something of it stands on the command line.
+    pub(super) is_named: bool,
 }
 
 /// A store that is named.
@@ -52,11 +52,16 @@ impl PlaceArgs {
                 bail!("name one store: `--directory` is one in a folder, and `--etcd-…` is about one in etcd")
             }
             Some(folder) => Ok(StorePlace::Folder(folder.clone())),
-            None if self.etcd.raw == RawEtcd::default() => {
+            None if self.is_missing() => {
                 bail!("name the store: `--directory`, or `--etcd-endpoints`")
             }
-            None => Ok(StorePlace::Etcd(resolve_etcd(self.etcd.raw.clone())?)),
+            None => Ok(StorePlace::Etcd(resolve_etcd(self.etcd.args.clone())?)),
         }
+    }
+
+    /// Whether no store is named, neither on the command line nor by variables.
+    pub(super) fn is_missing(&self) -> bool {
+        self.directory.is_none() && self.etcd.args == RawEtcd::default()
     }
 
     /// Whether a store is named on the command line.
@@ -65,24 +70,24 @@ impl PlaceArgs {
     }
 }
 
-// === impl EtcdArgs ===
+// === impl Said ===
 
-impl Args for EtcdArgs {
+impl<A: Args> Args for Said<A> {
     fn augment_args(command: Command) -> Command {
-        RawEtcd::augment_args(command)
+        A::augment_args(command)
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        RawEtcd::augment_args_for_update(command)
+        A::augment_args_for_update(command)
     }
 }
 
-impl FromArgMatches for EtcdArgs {
+impl<A: Args> FromArgMatches for Said<A> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let of_etcd = RawEtcd::augment_args(Command::new("etcd"));
-        let mut ids = of_etcd.get_arguments().map(|argument| argument.get_id().as_str());
+        let alone = A::augment_args(Command::new("arguments"));
+        let mut ids = alone.get_arguments().map(|argument| argument.get_id().as_str());
         let is_named = ids.any(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
-        Ok(Self { raw: RawEtcd::from_arg_matches(matches)?, is_named })
+        Ok(Self { args: A::from_arg_matches(matches)?, is_named })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

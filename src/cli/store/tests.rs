@@ -112,6 +112,7 @@ fn what_is_damaged_ends_with_1_and_makes_nothing() {
 fn a_store_in_use_is_named() {
     let folder = loaded();
     let _held = EmbeddedStore::open(&folder.path().join("data")).unwrap();
+    check(&folder, "backup --directory @data @b.dwb", 2, &["is backed up by `--address`"]);
     for line in ["backup --directory @data @b.dwb", "verify --directory @data", "load @state.yaml --directory @data"] {
         check(&folder, line, 2, &["is in use by another process"]);
     }
@@ -168,6 +169,28 @@ fn one_store_is_named() {
 }
 
 #[test]
+fn a_store_that_is_served_is_named_by_itself() {
+    let folder = loaded();
+    fs::write(folder.path().join("token"), "dwa01.x.y").unwrap();
+    let here = "backup --address 127.0.0.1:1 --token-file @token @b.dwb";
+    for named in ["--directory @data", "--etcd-endpoints http://127.0.0.1:1", "--etcd-prefix /d/"] {
+        check(&folder, &format!("{here} {named}"), 2, &["name one store", "`--address` is one that is served"]);
+    }
+    check(&folder, "backup --address 127.0.0.1:1 @b.dwb", 2, &["127.0.0.1:1 asks for the root", "`--token-file`"]);
+    check(&folder, "backup --directory @data --token-file @token @b.dwb", 2, &["by `--address`"]);
+    check(&folder, "backup --token-file @token @b.dwb", 2, &["by `--address`"]);
+    check(&folder, "backup @b.dwb", 2, &["`--address` where it is served"]);
+    check(&folder, &here.replace("@token", "@none"), 2, &["none` cannot be read"]);
+    // Nobody is there, or it is not this machine.
+    check(&folder, here, 2, &["nothing answers at 127.0.0.1:1"]);
+    check(&folder, &here.replace("127.0.0.1", "192.0.2.1"), 2, &["192.0.2.1:1 is not on this machine"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3, "nothing but state, data and token");
+    fs::write(folder.path().join("b.dwb"), "theirs").unwrap();
+    check(&folder, here, 2, &["b.dwb` is there already", "--overwrite"]);
+    assert_eq!(fs::read(folder.path().join("b.dwb")).unwrap(), b"theirs");
+}
+
+#[test]
 fn options_that_exclude_each_other_are_refused() {
     for line in [
         "verify b.dwb --directory d",
@@ -176,6 +199,9 @@ fn options_that_exclude_each_other_are_refused() {
         "load f.yaml --seed 3 --directory d",
         "load --generate XXL --directory d",
         "restore --directory d",
+        "restore b.dwb --address 127.0.0.1:7072",
+        "verify --address 127.0.0.1:7072",
+        "load f.yaml --address 127.0.0.1:7072",
     ] {
         let parsed = Command::try_parse_from(std::iter::once("store").chain(line.split_whitespace()));
         assert!(parsed.is_err(), "`{line}` is taken");

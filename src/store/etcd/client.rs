@@ -52,7 +52,7 @@ pub(super) struct Client {
     seat: Mutex<Seat>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Member {
     url: String,
     endpoint: Endpoint,
@@ -97,6 +97,12 @@ impl Client {
         let members = config.endpoints.iter().map(|url| Member::new(url, &tls)).collect::<Result<_, _>>()?;
         let (user, patience) = (config.user.clone(), config.patience);
         Ok(Self { members, user, patience, seat: Mutex::default() })
+    }
+
+    /// Another one of the same members and user, with a connection of its own.
+    pub(super) fn apart(&self) -> Self {
+        let members = self.members.clone();
+        Self { members, user: self.user.clone(), patience: self.patience, seat: Mutex::default() }
     }
 
     /// Reads keys.

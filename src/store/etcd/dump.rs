@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::de::DeserializeOwned;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use crate::model::audit::AuditEvent;
 use crate::model::credential::CredentialRecord;
@@ -13,15 +13,15 @@ use crate::model::revision::Revision;
 use super::super::api::{LogEntry, StoreError};
 use super::super::dump::{AnsweredRequest, Dump, DumpError, Head, Row, Sink};
 use super::config::EtcdConfig;
-use super::connect;
 use super::error::EtcdError;
 use super::layout::{Keys, Series};
-use super::load::{found_identity, known};
+use super::load::found_identity;
 use super::overlay::Overlay;
 use super::pages::Pages;
 use super::replica::Replica;
 use super::wire::pb::{KeyValue, RangeRequest};
 use super::wire::{get, list};
+use super::{EtcdStore, connect};
 
 /// Small values that are read at a time.
 const SMALL: i64 = 2_000;
@@ -38,7 +38,7 @@ pub struct EtcdReader {
 /// What there was at one revision of etcd.
 struct Cut<'r> {
     replica: &'r Replica,
-    runtime: &'r Runtime,
+    runtime: &'r Handle,
     at: i64,
 }
 
@@ -62,26 +62,62 @@ impl EtcdReader {
         let identity = runtime.block_on(found_identity(&client, &keys, &place))?;
         Ok(Self { replica: Replica::new(client, keys, place, identity), runtime })
     }
+}
 
-    fn tell(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
-        let Self { replica, runtime } = self;
-        let keys = &replica.keys;
+impl Dump for EtcdReader {
+    fn dump(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
+        self.replica.dump(self.runtime.handle(), sink)
+    }
+}
+
+impl fmt::Debug for EtcdReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EtcdReader").field("place", &self.replica.place).finish_non_exhaustive()
+    }
+}
+
+impl Dump for EtcdStore {
+    /// By a connection of its own, so that no commit waits behind a page.
+    fn dump(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
+        let runtime = self.runtime.as_ref().ok_or_else(|| self.closed())?;
+        self.replica.apart().dump(runtime.handle(), sink)
+    }
+}
+
+// === impl Replica ===
+
+impl Replica {
+    /// One that knows the same store, and nothing of it.
+    fn apart(&self) -> Self {
+        Self::new(self.client.apart(), self.keys.clone(), self.place.clone(), self.identity)
+    }
+
+    fn dump(&self, runtime: &Handle, sink: &mut dyn Sink) -> Result<(), DumpError> {
+        self.tell(runtime, sink).map_err(|error| match error {
+            DumpError::Store(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
+                DumpError::Compacted { place: self.place.clone() }
+            }
+            error => error,
+        })
+    }
+
+    fn tell(&self, runtime: &Handle, sink: &mut dyn Sink) -> Result<(), DumpError> {
+        let keys = &self.keys;
         let names = [keys.loading(), keys.meta(), keys.head(), keys.start(), keys.audit_start(), keys.pending()];
-        let read = runtime.block_on(replica.client.read(names.map(get)));
-        let (at, [loading, meta, head, start, audit_start, pending]) =
-            read.map_err(|failed| replica.unusable(failed))?;
+        let read = runtime.block_on(self.client.read(names.map(get)));
+        let (at, [loading, meta, head, start, audit_start, pending]) = read.map_err(|failed| self.unusable(failed))?;
         if !loading.kvs.is_empty() {
-            return Err(DumpError::Loading { place: replica.place.clone() });
+            return Err(DumpError::Loading { place: self.place.clone() });
         }
-        let store = known(meta.kvs.first(), &replica.place)?.store;
-        let revision = replica.number("head", &head)?.ok_or_else(|| replica.damaged("head", "it is missing"))?;
-        let log_start = replica.number("start", &start)?.unwrap_or_default();
-        let cut = Cut { replica, runtime, at };
-        let audit_start = match replica.number("audit-start", &audit_start)? {
+        self.check_identity(&meta)?;
+        let revision = self.number("head", &head)?.ok_or_else(|| self.damaged("head", "it is missing"))?;
+        let log_start = self.number("start", &start)?.unwrap_or_default();
+        let cut = Cut { replica: self, runtime, at };
+        let audit_start = match self.number("audit-start", &audit_start)? {
             Some(start) => start,
             None => cut.audit_start(revision)?,
         };
-        sink.head(&Head { store, revision, log_start, audit_start })?;
+        sink.head(&Head { store: self.identity.store, revision, log_start, audit_start })?;
         // Where the objects of the newest commit are not all written it is as whole as the others.
         let overlay = if pending.kvs.is_empty() { Overlay::default() } else { cut.overlay(revision)? };
         cut.objects(overlay, sink)?;
@@ -89,23 +125,6 @@ impl EtcdReader {
         cut.documents(Series::Audit, sink, |event: AuditEvent| (event.revision, Row::Event(event)))?;
         cut.requests(sink)?;
         cut.credentials(sink)
-    }
-}
-
-impl Dump for EtcdReader {
-    fn dump(&self, sink: &mut dyn Sink) -> Result<(), DumpError> {
-        self.tell(sink).map_err(|error| match error {
-            DumpError::Store(StoreError::Remote { source, .. }) if EtcdError::is_compacted(&*source) => {
-                DumpError::Compacted { place: self.replica.place.clone() }
-            }
-            error => error,
-        })
-    }
-}
-
-impl fmt::Debug for EtcdReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EtcdReader").field("place", &self.replica.place).finish_non_exhaustive()
     }
 }
 

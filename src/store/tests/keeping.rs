@@ -2,16 +2,17 @@
 
 use std::fs;
 
-use super::super::api::{CommitEffect, Retention, StoreError};
-use super::super::backup::{self, BackupFile};
-use super::super::dump::{Dump, DumpError, Row, Sink};
+use super::super::api::{CommitEffect, Retention, Store, StoreError};
+use super::super::backup::{self, BackupFile, Incoming};
+use super::super::dump::{Dump, DumpError, Head, Row, Sink};
 use super::super::embedded::{self, EmbeddedStore};
 use super::super::etcd::{self as distributed, EtcdReader};
 use super::super::verify::Counts;
 use super::etcd::Prefix;
 use super::verify::{Rows, eventful, eventful_in};
-use super::{Folder, Place, account, at, commit, contents, mutation, puts, request};
-use crate::model::mutation::Mutation;
+use super::{Folder, Place, account, account_id, at, commit, contents, environment, mutation, puts, request};
+use crate::model::mutation::{Edit, Mutation};
+use crate::model::object::ObjectKey;
 use crate::model::revision::{Revision, StoreId};
 
 /// A place whose store is read and made as a whole.
@@ -63,6 +64,9 @@ on_every_kept_engine! {
     what_cannot_be_finished_leaves_an_empty_place,
     a_load_that_did_not_end_is_not_read,
     nothing_is_made_by_reading,
+    a_store_that_is_served_is_told_at_one_revision_while_it_goes_on,
+    what_a_served_store_acknowledged_is_told,
+    a_backup_of_a_served_store_is_made_a_store_of,
 }
 
 type Places<'p, P> = &'p dyn Fn() -> Option<P>;
@@ -186,4 +190,89 @@ fn nothing_is_made_by_reading<P: Kept>(places: Places<'_, P>) {
     let rows = Rows::of(&eventful());
     assert!(rows.rows.iter().any(|row| matches!(row, Row::Credential(_))));
     place.restore(&rows).unwrap();
+}
+
+/// Takes rows, and uses the store before each of them as others do meanwhile.
+struct Busy<'s> {
+    rows: Rows,
+    store: &'s dyn Store,
+}
+
+// === impl Busy ===
+
+impl Busy<'_> {
+    /// A commit of several objects under a request id, a credential, and compaction of all that was there.
+    fn go_on(&self) {
+        let head = self.store.state().revision;
+        let number = u8::try_from(head.get() % 100).unwrap() + 100;
+        let gone = Edit::Delete(ObjectKey::Account(account_id(number - 1)));
+        let edits = vec![Edit::Put(account(number, "busy")), Edit::Put(environment(number, "e", "n")), gone];
+        let identity = request(&format!("busy {head}"), 1);
+        let committed = self.store.commit(Mutation { request: Some(identity), ..mutation(head, edits) }).unwrap();
+        assert_eq!(Some(committed.revision), head.next());
+        let public_id = format!("busy-{head}");
+        let mut credential = self.store.credentials().unwrap().swap_remove(0);
+        credential.public_id = public_id;
+        self.store.put_credentials(&[credential]).unwrap();
+        let never = std::time::Duration::ZERO;
+        self.store.compact(&Retention { commits: 0, requests: never, audit: never }, at(1_000)).unwrap();
+    }
+}
+
+impl Sink for Busy<'_> {
+    fn head(&mut self, head: &Head) -> Result<(), DumpError> {
+        self.go_on();
+        self.rows.head(head)
+    }
+
+    fn row(&mut self, row: Row) -> Result<(), DumpError> {
+        self.go_on();
+        self.rows.row(row)
+    }
+}
+
+/// Objects, log, audit, requests and credentials: all of them are of the revision at which the telling began.
+fn a_store_that_is_served_is_told_at_one_revision_while_it_goes_on<P: Kept>(places: Places<'_, P>) {
+    let Some(place) = places() else { return };
+    let store = eventful_in(&place);
+    let before = Rows::of(&*store);
+    let mut busy = Busy { rows: Rows::default(), store: &*store };
+    store.dump(&mut busy).unwrap();
+    let told = busy.rows;
+    assert_eq!(told, before);
+    assert!(told.rows.iter().any(|row| matches!(row, Row::Commit(_))), "what is compacted since is still told");
+    backup::verify(&told, "it").unwrap();
+    // And the store has lost nothing by it.
+    let after = Rows::of(&*store);
+    assert_eq!(after.head.unwrap().revision.get(), before.head.unwrap().revision.get() + 1 + told.rows.len() as u64);
+    backup::verify(&*store, "it").unwrap();
+    drop(store);
+    assert_eq!(rows(&place), after);
+}
+
+fn what_a_served_store_acknowledged_is_told<P: Kept>(places: Places<'_, P>) {
+    let Some(place) = places() else { return };
+    let store = eventful_in(&place);
+    for number in 10..20 {
+        let committed = commit(&*store, puts([account(number, "new")])).unwrap();
+        let told = Rows::of(&*store);
+        assert_eq!(told.head.map(|head| (head.store, head.revision)), Some((store.id(), committed.revision)));
+    }
+    store.set_loading(true).unwrap();
+    let refused = store.dump(&mut Rows::default()).unwrap_err();
+    assert!(matches!(refused, DumpError::Loading { .. }), "{refused}");
+}
+
+fn a_backup_of_a_served_store_is_made_a_store_of<P: Kept>(places: Places<'_, P>) {
+    let Some((place, again)) = places().zip(places()) else { return };
+    let (store, folder) = (eventful_in(&place), tempfile::tempdir().unwrap());
+    let path = folder.path().join("b.dwb");
+    let mut incoming = Incoming::new("it", &path, false).unwrap();
+    let (mut bytes, before) = (Vec::new(), Rows::of(&*store));
+    backup::send(&*store, &mut bytes).unwrap();
+    commit(&*store, puts([account(7, "seven")])).unwrap();
+    incoming.take(&bytes).unwrap();
+    incoming.finish().unwrap();
+    again.restore(&BackupFile::open(&path).unwrap()).unwrap();
+    assert_eq!(rows(&again).rows, before.rows);
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use redb::{Database, StorageBackend};
 
 use super::super::api::{Store, StoreError};
+use super::super::dump::{Dump, DumpError, Head, Row, Sink};
 use super::super::embedded::{EmbeddedStore, Medium, new_database};
 use super::super::plan::plan;
 use super::{account, account_id, contents, environment, global, mutation, owned, puts, request};
@@ -303,4 +304,40 @@ fn a_store_that_lost_what_it_acknowledged_is_refused() {
     let refused = store.commit(mutation(Revision::new(1), puts([account(2, "two")])));
     assert!(matches!(refused, Err(StoreError::Damaged { .. })), "{refused:?}");
     assert_eq!(store.state().revision, Revision::new(1));
+}
+
+/// Takes rows; among them a write fails, and the power comes back.
+struct Failing<'s> {
+    disk: &'s Disk,
+    store: &'s EmbeddedStore,
+    rows: usize,
+}
+
+impl Sink for Failing<'_> {
+    fn head(&mut self, _: &Head) -> Result<(), DumpError> {
+        Ok(())
+    }
+
+    fn row(&mut self, _: Row) -> Result<(), DumpError> {
+        self.rows += 1;
+        if self.rows == 2 {
+            let head = self.store.state().revision;
+            self.disk.cut(1, Reached::None);
+            self.store.commit(mutation(head, puts([account(3, "three")]))).unwrap_err();
+            self.disk.power_on();
+            self.store.commit(mutation(head, puts([account(3, "three")]))).unwrap();
+        }
+        Ok(())
+    }
+}
+
+/// A backup holds up nobody who reads the store anew, and is never one of two readings.
+#[test]
+fn a_store_of_unknown_fate_reloads_under_a_backup_which_ends() {
+    let disk = Disk::new();
+    let store = disk.store();
+    assert!(run(&store).is_none());
+    let refused = store.dump(&mut Failing { disk: &disk, store: &store, rows: 0 }).unwrap_err();
+    assert!(matches!(refused, DumpError::Store(StoreError::Failed { .. })), "{refused}");
+    assert_eq!(store.state().revision.get(), load().len() as u64 + 1);
 }

@@ -150,6 +150,26 @@ fn an_audit_whose_start_was_never_written_down_starts_at_its_first_event() {
     }
 }
 
+#[test]
+fn a_store_that_came_in_the_place_of_another_is_told_by_neither() {
+    let Some((place, source)) = Prefix::new().zip(Prefix::new()) else { return };
+    drop(eventful_in(&place));
+    drop(eventful_in(&source));
+    let (store, reading) = (place.open_replica(), reader(&place));
+    place.member.ctl(&["del", "--prefix", &place.config.prefix]);
+    for expected in ["meta: it is gone", "came in the place of"] {
+        for dump in [&store as &dyn Dump, &reading] {
+            let refused = backup::verify(dump, "it").unwrap_err();
+            let DumpError::Store(StoreError::Damaged { row, source, .. }) = &refused else { panic!("{refused:?}") };
+            assert!(format!("{row}: {source}").contains(expected), "{refused:?}");
+        }
+        if expected.starts_with("meta") {
+            restore(&reader(&source), &place.config).unwrap();
+        }
+    }
+    backup::verify(&reader(&place), "it").unwrap();
+}
+
 /// Deletes a place, and then tells what is in another one.
 struct Deleting<'t>(EtcdReader, &'t Prefix);
 
