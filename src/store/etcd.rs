@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::model::audit::AuditEvent;
@@ -182,8 +183,13 @@ impl EtcdStore {
     async fn commit_step(&self, stand: &Stand, mutation: &Mutation, step: Step) -> Result<Committed, StoreError> {
         let answered = AnsweredRequest::of(mutation, step.revision());
         let draft = Draft { commit: Uuid::new_v4(), entry: &step.entry, audit: &step.audit, answered };
+        let begun = Instant::now();
         match self.replica.write(&draft, stand.head_mod).await? {
-            Fate::Done { head_mod, pending } => Ok(self.publish(step, head_mod, pending).await),
+            Fate::Done { head_mod, pending } => {
+                // What it stands upon was the newest when it was begun, and it is since then.
+                self.replica.confirm(begun);
+                Ok(self.publish(step, head_mod, pending).await)
+            }
             Fate::Beaten(head) => self.beaten(mutation, head).await,
             Fate::Forgotten => Err(self.forgotten()),
         }

@@ -53,6 +53,20 @@ fn many(count: usize, name: &str) -> Vec<Edit> {
     puts((0..count).map(|number| environment(1, &format!("many{number}"), name)))
 }
 
+/// Whoever commits knows that this was the newest, without asking again.
+#[test]
+fn a_replica_is_as_young_as_its_last_commit() {
+    let Some(place) = Prefix::new() else { return };
+    let store = open(&place);
+    commit(&store, puts([account(1, "A")])).unwrap();
+    for number in 0..10 {
+        let begun = Instant::now();
+        store.commit(mutation(store.state().revision, many(1, &format!("name {number}")))).unwrap();
+        let staleness = store.staleness();
+        assert!(staleness <= begun.elapsed(), "{staleness:?} after {number}");
+    }
+}
+
 /// A commit of `edits` at the head of a replica, planned and not written.
 fn planned(store: &EtcdStore, edits: Vec<Edit>) -> (Stand, Step) {
     let stand = store.replica.stand();
