@@ -232,7 +232,11 @@ fn past(saved: &SavedSnapshot, kept: Option<&Kept>) -> Past {
         tracing::error!(error, "the mark of the newest snapshot is not used; an older state is not refused");
         None
     });
-    Past { answered, given_up: None }
+    // A snapshot may be newer than the mark beside it, where a process ended between the two.
+    let begun = kept.map(|kept| RevisionToken { store: kept.store, revision: kept.state.revision });
+    let later =
+        begun.filter(|begun| answered.is_none_or(|mark| mark.store == begun.store && mark.revision < begun.revision));
+    Past { answered: later.or(answered), given_up: None }
 }
 
 /// Tells the health of a process that has a snapshot, as often as it changes.

@@ -58,7 +58,8 @@ pub trait Sink {
 pub trait Dump {
     /// Tells `sink` everything, as it is at one revision: objects, log, audit, requests and credentials together. A store that
     /// is open goes on meanwhile. Commits, compaction and other readings neither wait for the sink nor show in what it is
-    /// told; what a store would have given up stays for as long as it tells.
+    /// told; what an embedded store would have given up stays for as long as it tells, and etcd may compact it away, which is
+    /// an error.
     ///
     /// # Errors
     /// When something cannot be read, or the sink does not take it.

@@ -234,7 +234,13 @@ impl SavedSnapshot {
     pub fn save(&self, served: &Served) -> Result<(), Unusable> {
         let path = self.path(FILE_NAMES);
         let token = RevisionToken { store: served.store, revision: served.state.revision };
-        self.check_newest(token, path.clone())?;
+        match self.check_newest(token, path.clone()) {
+            // It holds nothing any more; the next one does.
+            Err(problem @ Unusable::Damaged { .. }) => {
+                tracing::warn!(error = &problem as &dyn std::error::Error, "another mark takes its place");
+            }
+            other => other?,
+        }
         self.replace(FILE_NAMES, |out| self.write(served, out)).map_err(|source| Unusable::Io { path, source })?;
         let written = self.replace(MARK_NAMES, |out| write!(out, "{}", Mark(token)));
         written.map_err(|source| Unusable::Io { path: self.path(MARK_NAMES), source })
@@ -250,9 +256,12 @@ impl SavedSnapshot {
 
     /// Refuses what is older than what was kept of the same store, unless that is asked for.
     fn check_newest(&self, token: RevisionToken, path: PathBuf) -> Result<(), Unusable> {
+        if self.accepts_older {
+            return Ok(());
+        }
         let RevisionToken { store, revision: found } = token;
         match self.newest()? {
-            Some(kept) if kept.store == store && kept.revision > found && !self.accepts_older => {
+            Some(kept) if kept.store == store && kept.revision > found => {
                 Err(Unusable::Older { path, found, kept: kept.revision })
             }
             _ => Ok(()),

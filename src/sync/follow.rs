@@ -29,6 +29,9 @@ pub struct StreamLimits {
     pub backoff_least: Duration,
     /// Between two retries at most.
     pub backoff_most: Duration,
+    /// Of a stream to the only address there is, before it is given up because the control plane is cut off from its store: behind
+    /// the address there may be others.
+    pub again: Duration,
     /// Of a stream, about: it is opened anew then and goes on where it was, so that sidecars spread over control planes that
     /// came later.
     pub lifetime: Duration,
@@ -130,6 +133,7 @@ impl StreamLimits {
             idle: heartbeat * 3 + Duration::from_secs(1),
             backoff_least: Duration::from_millis(50),
             backoff_most: Duration::from_secs(5),
+            again: Duration::from_mins(1),
             lifetime: Duration::from_hours(1),
         }
     }
@@ -166,7 +170,8 @@ impl<S: WatchSource> Follower<S> {
         let position = applied.position();
         applied.begin_stream(position.is_some());
         let mut stream = self.open(position).await?;
-        let end = Instant::now() + self.lifetime();
+        let begun = Instant::now();
+        let end = begun + self.lifetime();
         let mut limit = self.limits.first_event;
         loop {
             let event = timeout(limit, stream.next()).await.map_err(|_| StreamEnded::Silent(limit))?;
@@ -182,7 +187,8 @@ impl<S: WatchSource> Follower<S> {
             // Between two events of a reset a stream is not left.
             let is_whole = !matches!(step, Step::Partial);
             self.tell(step, arrived);
-            if is_heartbeat && age > self.limits.idle && self.source.has_another() {
+            let is_worth_it = self.source.has_another() || begun.elapsed() >= self.limits.again;
+            if is_heartbeat && age > self.limits.idle && is_worth_it {
                 return Err(StreamEnded::Stale(age));
             }
             if is_whole && Instant::now() >= end {

@@ -87,7 +87,8 @@ impl Publisher {
         let mut serving: Option<Arc<State>> = None;
         while self.newest.changed().await.is_ok() {
             self.drop_replaced();
-            let Newest { state, confirmed, committed, signature, .. } = self.newest.borrow_and_update().clone();
+            let Newest { state, confirmed, known, committed, signature, .. } = self.newest.borrow_and_update().clone();
+            self.past.heard(known);
             let (Some((store, state)), Some((revision, at))) = (state, confirmed) else { continue };
             if !is_same(tried.as_ref(), &state) {
                 // A state that was refused is not built again; the next one is.
@@ -164,7 +165,7 @@ impl Publisher {
     }
 
     /// Whether requests see it now.
-    fn publish(&self, snapshot: &Arc<Snapshot>, at: Moment, begun: Instant) -> bool {
+    fn publish(&mut self, snapshot: &Arc<Snapshot>, at: Moment, begun: Instant) -> bool {
         let token = snapshot.token();
         let revision = token.revision.get();
         let took = begun.elapsed();
@@ -184,12 +185,12 @@ impl Publisher {
     ///
     /// # Errors
     /// The later one.
-    fn hand_out(&self, snapshot: &Arc<Snapshot>, at: Moment) -> Result<(), Revision> {
+    fn hand_out(&mut self, snapshot: &Arc<Snapshot>, at: Moment) -> Result<(), Revision> {
         if self.snapshots.publish(Arc::clone(snapshot), at) {
             return Ok(());
         }
         let seen = self.snapshots.current().ok().map(|published| published.snapshot.token());
-        if seen.is_some() && seen == self.past.given_up {
+        if seen.is_some() && seen == self.past.given_up.take() {
             self.snapshots.put_back(Arc::clone(snapshot), at);
             return Ok(());
         }
@@ -232,6 +233,11 @@ impl Publisher {
 // === impl Past ===
 
 impl Past {
+    /// A control plane has told of this revision: one that is no older than what was begun with was not put back.
+    fn heard(&mut self, known: Option<(Revision, Moment)>) {
+        self.given_up = self.given_up.filter(|begun| known.is_none_or(|(known, _)| known < begun.revision));
+    }
+
     /// The revision of the same store that was answered from, where that is a later one.
     fn later_than(&self, token: RevisionToken) -> Option<Revision> {
         let answered = self.answered.filter(|answered| answered.store == token.store)?.revision;

@@ -19,6 +19,7 @@ const LIMITS: StreamLimits = StreamLimits {
     idle: Duration::from_secs(4),
     backoff_least: Duration::from_millis(50),
     backoff_most: Duration::from_secs(5),
+    again: Duration::from_secs(30),
     lifetime: Duration::from_secs(100),
 };
 
@@ -305,6 +306,22 @@ async fn what_comes_late_makes_nothing_fresher_and_what_was_known_stays_known() 
     assert_eq!(confirmed(back.clone()).await, (1, 7));
     let again = [back, vec![aged(empty_change(2, 1), 6)]].concat();
     assert_eq!(confirmed(again).await, (2, 5), "what was known of a revision is known when it comes again");
+}
+
+/// Behind one address there may be several control planes, of which one is cut off.
+#[tokio::test(start_paused = true)]
+async fn the_only_address_is_asked_anew_from_time_to_time_while_it_tells_what_is_old() {
+    let mut script = vec![whole(1)];
+    for _ in 0..40 {
+        let old = prost_types::Duration { seconds: 10, nanos: 0 };
+        let digest = super::super::testing::digest(&state(1, furnished()));
+        let beat = pb::Heartbeat { revision: 1, digest, time: None, age: Some(old), signature: Vec::new() };
+        script.extend([Act::Wait(Duration::from_secs(3)), Act::Tell(event(Event::Heartbeat(beat)))]);
+    }
+    let followed = follow(vec![script]).await;
+    let most = LIMITS.again + LIMITS.idle + LIMITS.backoff_most;
+    assert!(LIMITS.again <= followed.waits[0] && followed.waits[0] <= most, "{:?}", followed.waits);
+    assert_eq!(followed.asked[1], format!("{}.1", store_id()), "and goes on where it was");
 }
 
 #[tokio::test(start_paused = true)]

@@ -264,6 +264,18 @@ async fn what_was_begun_with_is_given_up_once_where_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn what_was_begun_with_is_not_given_up_once_a_control_plane_has_told_of_it() {
+    let mut fixture = Fixture::start_after(Past { answered: None, given_up: Some(token(9)) });
+    fixture.tell(store_id(), 9, furnished(), 0);
+    fixture.published(store_id(), 9).await;
+    let known = Some((Revision::new(9), moment(5)));
+    let (state, confirmed) = (Some((store_id(), Arc::new(state(4, furnished())))), Some((Revision::new(4), moment(3))));
+    fixture.newest.send_replace(Newest { state, confirmed, known, ..Newest::default() });
+    fixture.rejected(1).await;
+    assert_eq!(fixture.revision(), 9);
+}
+
+#[tokio::test]
 async fn r30_retired_statements_are_counted() {
     let mut fixture = Fixture::start();
     let mut objects = furnished();

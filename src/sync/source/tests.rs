@@ -21,6 +21,7 @@ const LIMITS: StreamLimits = StreamLimits {
     idle: Duration::from_secs(2),
     backoff_least: Duration::from_millis(10),
     backoff_most: Duration::from_millis(50),
+    again: Duration::from_hours(1),
     lifetime: Duration::from_hours(1),
 };
 
