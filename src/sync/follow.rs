@@ -64,7 +64,7 @@ pub struct Newest {
     pub state: Option<(StoreId, Arc<State>)>,
     /// The revision last known to be the newest, and when that was known.
     pub confirmed: Option<(Revision, Moment)>,
-    /// The latest moment at which the newest revision of the store was known, and that revision: it holds for all behind it.
+    /// The latest moment of which a control plane told the newest revision, and that revision: it holds for all behind it.
     pub known: Option<(Revision, Moment)>,
     /// When the change that led to the state was committed, by the control plane's clock.
     pub committed: Option<jiff::Timestamp>,
@@ -115,10 +115,11 @@ impl Newest {
     /// Notes that `revision`, which is what there is, was the newest at `moment`.
     fn confirm(&mut self, revision: Revision, moment: Moment) {
         let known = self.known.filter(|(_, known)| *known > moment).unwrap_or((revision, moment));
-        self.known = Some(known);
-        // Where a stream goes back to an older revision, that is not fresher for what is known of a later one.
-        let fresh = if known.0 <= revision { known.1 } else { moment };
-        self.confirmed = Some((revision, fresh));
+        // What there was before may be known from the disk. Where a stream goes back to an older revision, that is not fresher for
+        // what is known of a later one.
+        let before = [self.known, self.confirmed].into_iter().flatten().filter(|(before, _)| *before <= revision);
+        let fresh = before.map(|(_, known)| known).fold(moment, Moment::max);
+        (self.known, self.confirmed) = (Some(known), Some((revision, fresh)));
     }
 }
 
@@ -221,7 +222,7 @@ impl<S: WatchSource> Follower<S> {
                 Step::Moved(Moved { store, state, committed, age, signature }) => {
                     // What was known of another store says nothing of this one.
                     if newest.state.as_ref().is_some_and(|(before, _)| *before != store) {
-                        newest.known = None;
+                        (newest.known, newest.confirmed) = (None, None);
                     }
                     newest.confirm(state.revision, arrived.before(age));
                     (newest.committed, newest.signature) = (committed, signature);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::encoded::Encoded;
+use super::reader::Head;
 use super::seal::Seal;
 use super::window::Window;
 use crate::clock::Clock;
@@ -104,8 +105,7 @@ impl Images {
             return Telling::Shared(image, 0);
         }
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return self.alone(scope, None) };
-        let (state, fresh) = self.head();
-        let image = Image::begin(state, fresh, Arc::clone(scope), self.seal.clone(), place);
+        let image = Image::begin(&self.head(), Arc::clone(scope), self.seal.clone(), place);
         live.retain(|_, image| image.strong_count() > 0);
         live.insert(Arc::clone(scope), Arc::downgrade(&image));
         Telling::Shared(image, 0)
@@ -120,14 +120,19 @@ impl Images {
     }
 
     fn alone(&self, scope: &Arc<Scope>, place: Option<OwnedSemaphorePermit>) -> Telling {
-        let (state, fresh) = self.head();
-        alone(state, fresh, Arc::clone(scope), self.seal.clone(), place)
+        alone(&self.head(), Arc::clone(scope), self.seal.clone(), place)
     }
 
-    fn head(&self) -> (Arc<State>, Moment) {
-        // The time before the state: what is committed in between makes it no older than this says.
-        let fresh = self.clock.steady().before(self.store.staleness());
-        (self.store.state(), fresh)
+    fn head(&self) -> Head {
+        Head::of(&*self.store, &self.clock)
+    }
+}
+
+// === impl Origin ===
+
+impl Origin {
+    fn of(head: &Head) -> Self {
+        Self { revision: head.state.revision, fresh: head.fresh }
     }
 }
 
@@ -156,15 +161,9 @@ impl Telling {
 }
 
 /// Tells one watcher at its own pace; it ends when the watcher is gone.
-fn alone(
-    state: Arc<State>,
-    fresh: Moment,
-    scope: Arc<Scope>,
-    seal: Seal,
-    place: Option<OwnedSemaphorePermit>,
-) -> Telling {
+fn alone(head: &Head, scope: Arc<Scope>, seal: Seal, place: Option<OwnedSemaphorePermit>) -> Telling {
     let (out, told) = mpsc::channel(1);
-    let origin = Origin { revision: state.revision, fresh };
+    let (state, origin) = (Arc::clone(&head.state), Origin::of(head));
     tokio::spawn(async move {
         let _place = place;
         let mut chunks = encoded(&state, &scope, &seal);
@@ -186,14 +185,8 @@ fn encoded<'s>(state: &'s State, scope: &'s Scope, seal: &Seal) -> impl Iterator
 // === impl Image ===
 
 impl Image {
-    fn begin(
-        state: Arc<State>,
-        fresh: Moment,
-        scope: Arc<Scope>,
-        seal: Seal,
-        place: OwnedSemaphorePermit,
-    ) -> Arc<Self> {
-        let origin = Origin { revision: state.revision, fresh };
+    fn begin(head: &Head, scope: Arc<Scope>, seal: Seal, place: OwnedSemaphorePermit) -> Arc<Self> {
+        let (state, origin) = (Arc::clone(&head.state), Origin::of(head));
         let progress = watch::Sender::new(Progress::Made(0));
         let image = Arc::new(Self { origin, chunks: RwLock::default(), progress, _place: place });
         let (writer, kept) = (Arc::downgrade(&image), Arc::downgrade(&image));

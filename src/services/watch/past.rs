@@ -18,7 +18,6 @@ use crate::store::api::{LogEntry, Store, StoreError};
 const BATCH: usize = 8;
 /// Changes that are taken back, about: all of them are in memory at once.
 const CHANGES: usize = 4_096;
-
 /// How long it may take: nobody is served before.
 const TIME: Duration = Duration::from_secs(2);
 

@@ -38,9 +38,9 @@ pub(super) struct Reader {
 }
 
 /// The store's newest, and when it was known to be that.
-struct Head {
-    state: Arc<State>,
-    fresh: Moment,
+pub(super) struct Head {
+    pub(super) state: Arc<State>,
+    pub(super) fresh: Moment,
 }
 
 /// The store cannot be read at the moment.
@@ -183,7 +183,7 @@ impl Reader {
 // === impl Head ===
 
 impl Head {
-    fn of(store: &dyn Store, clock: &Clock) -> Self {
+    pub(super) fn of(store: &dyn Store, clock: &Clock) -> Self {
         // The time before the state: what is committed in between makes it no older than this says.
         let fresh = clock.steady().before(store.staleness());
         Self { state: store.state(), fresh }

@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::Shared;
 use super::encoded::Encoded;
-use super::image::{Origin, Part, Telling};
+use super::image::{Images, Origin, Part, Telling};
 use super::request::Subscription;
 use super::sidecars::Presence;
 use super::window::{Next, Told};
@@ -108,13 +108,12 @@ impl Watcher {
     async fn event(&mut self) -> Result<Encoded, Status> {
         loop {
             match &mut self.phase {
-                Phase::Fresh => {
-                    self.shared.metrics.watch_reset();
-                    self.phase = Phase::Resetting(self.shared.images.of(&self.scope, &self.shared.window));
-                }
-                Phase::Slow => {
-                    self.shared.metrics.watch_reset();
-                    self.phase = Phase::Resetting(self.shared.images.of_slow(&self.scope, &self.shared.window));
+                Phase::Fresh | Phase::Slow => {
+                    let Shared { metrics, images, window, .. } = &*self.shared;
+                    metrics.watch_reset();
+                    let is_slow = matches!(self.phase, Phase::Slow);
+                    let telling = if is_slow { Images::of_slow } else { Images::of };
+                    self.phase = Phase::Resetting(telling(images, &self.scope, window));
                 }
                 Phase::Resetting(telling) => match telling.next().await {
                     Part::Chunk(chunk) => {

@@ -324,6 +324,17 @@ async fn the_only_address_is_asked_anew_from_time_to_time_while_it_tells_what_is
     assert_eq!(followed.asked[1], format!("{}.1", store_id()), "and goes on where it was");
 }
 
+/// What a control plane tells of the time before its start has no age that anybody knows; who has it from its disk knows one.
+#[test]
+fn what_was_kept_stays_as_young_as_it_was_while_a_stream_tells_what_follows() {
+    let [old, kept, now] = [0, 100, 110].map(Moment::from_nanoseconds);
+    let mut newest = Newest { confirmed: Some((Revision::new(5), kept)), ..Newest::default() };
+    for (revision, told, expected) in [(6, old, kept), (7, old, kept), (8, now, now), (9, old, now)] {
+        newest.confirm(Revision::new(revision), told);
+        assert_eq!(newest.confirmed, Some((Revision::new(revision), expected)));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_age_that_a_heartbeat_tells_is_counted() {
     let beat = pb::Heartbeat {
