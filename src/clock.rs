@@ -18,7 +18,7 @@ pub struct Clock {
 /// How far a time that was kept may be ahead of the clock that reads it.
 const TOLERANCE: Duration = Duration::from_secs(5);
 /// The age of what nobody knows the age of: a year.
-const LONG: Duration = Duration::from_hours(365 * 24);
+pub const LONG: Duration = Duration::from_hours(365 * 24);
 
 /// What the hands show.
 type Hands = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -223,8 +223,8 @@ fn load(saved: &SavedSnapshot) -> Option<Kept> {
 
 /// What was before this process, which begins with `kept`.
 fn past(saved: &SavedSnapshot, kept: Option<&Kept>) -> Past {
+    let begun = kept.map(|kept| RevisionToken { store: kept.store, revision: kept.state.revision });
     if saved.accepts_older() {
-        let begun = kept.map(|kept| RevisionToken { store: kept.store, revision: kept.state.revision });
         return Past { answered: None, given_up: begun };
     }
     let answered = saved.newest().unwrap_or_else(|problem| {
@@ -233,7 +233,6 @@ fn past(saved: &SavedSnapshot, kept: Option<&Kept>) -> Past {
         None
     });
     // A snapshot may be newer than the mark beside it, where a process ended between the two.
-    let begun = kept.map(|kept| RevisionToken { store: kept.store, revision: kept.state.revision });
     let later =
         begun.filter(|begun| answered.is_none_or(|mark| mark.store == begun.store && mark.revision < begun.revision));
     Past { answered: later.or(answered), given_up: None }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::past::Past;
 use super::seal::Seal;
 use super::window::{COMMITS, Commit, Window};
-use crate::clock::Clock;
+use crate::clock::{Clock, LONG};
 use crate::model::moment::Moment;
 use crate::model::object::Change;
 use crate::model::revision::Revision;
@@ -20,9 +20,6 @@ use crate::store::api::{LogEntry, Store, StoreError};
 const BATCH: usize = 256;
 /// Before a store that could not be read is asked again, where nothing is committed in between.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// The age of what was the newest at a time that is not known: whoever was told it before knows better.
-const LONG: Duration = Duration::from_hours(365 * 24);
 
 /// Reads the commits of a store.
 pub(super) struct Reader {
@@ -56,7 +53,7 @@ impl Reader {
         let head = Head::of(&*store, &clock);
         let Past { state, entries } = Past::of(&*store, &head.state);
         let window = Arc::new(Window::new(state.revision, state.sums().clone(), seal.clone()));
-        // Until when a commit of before was the newest is not known.
+        // Until when a commit of before was the newest is not known; whoever was told it before knows better.
         let fresh = head.fresh.before(LONG);
         let mut reader = Self { store, window: Arc::clone(&window), head: watched, state, fresh, clock, seal };
         if !entries.iter().all(|entry| reader.add(entry, &head)) {
